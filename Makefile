@@ -1,0 +1,30 @@
+# Everything from a bare clone: each target makes its own .venv first.
+PYTHON ?= python3
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.PHONY: reproduce test lint
+
+reproduce: $(VENV)/runtime  ## rebuild every result, then compare it with the committed one
+	dvc repro
+	python -m w2s verdict
+
+test: $(VENV)/test
+	python -m pytest
+
+lint: $(VENV)/test
+	ruff check .
+	ruff format --check .
+	mypy
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("w2s needs Python 3.11 or newer; say which: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/runtime: pyproject.toml | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/test: pyproject.toml | $(VENV)/bin/python
+	python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@ $(VENV)/runtime

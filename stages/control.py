@@ -1,0 +1,34 @@
+"""Control: what the strong model answers without finetuning, and what its architecture learns without pretraining."""
+
+from pathlib import Path
+
+from w2s import records
+from w2s.models.heads import from_scratch
+from w2s.params import load
+from w2s.stage import run
+from w2s.training.determinism import prepare_torch
+from w2s.training.finetune import finetune
+from w2s.training.losses.cross_entropy import cross_entropy
+from w2s.training.reader import Labelled, Reader
+
+
+def main(task: str, strong: str) -> None:
+    params = load()
+    settings = params.finetune_for(task, strong)
+    prepare_torch(settings.threads)
+    base = records.BASES / strong
+    reader = Reader(params.tasks[task], base)
+    half, test = records.part(task, "student"), records.part(task, "test") / "inputs.parquet"
+    examples = Labelled.read(reader, half / "inputs.parquet", half / "truth.parquet")
+    with records.atomic(Path("models/control", task, strong)) as out:
+        inputs = records.read(test, reader.setting.INPUTS)
+        p = reader.setting.zero_shot(base, inputs, params.tasks[task].answers, reader.batch)
+        records.write(out / "zero_shot.parquet", records.LABELS, {"id": inputs["id"], "p": p})
+        for seed in params.grid.seeds:
+            model, order = from_scratch(base, seed), ("student", task, seed)
+            name = f"scratch {strong}"
+            finetune(model, reader, examples, cross_entropy, settings, order, test, out / "scratch" / str(seed), name)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,17 @@
+"""Measure the grid's predictions against the test truth: the report's tables, and the metrics that DVC compares."""
+
+from pathlib import Path
+
+from w2s import params
+from w2s.analysis import evaluation
+from w2s.stage import run
+
+
+def main() -> None:
+    """Read the grid's predictions and write reports/: metrics.json, results.csv, summary.csv, plot data."""
+    tables, values = evaluation.evaluate(params.load())
+    evaluation.write(tables, values, Path("reports"))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,24 @@
+"""Prepare a task: draw its examples and divide them, group by group, into supervisor, student, validation and test."""
+
+from w2s import records, tasks
+from w2s.params import load, options_of
+from w2s.split import divide
+from w2s.stage import run
+
+
+def main(task: str) -> None:
+    params = load()
+    entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
+    family = tasks.family(entry.family, f"{where}.family")
+    corpus = params.corpora[entry.corpus] if entry.corpus else None
+    stream = family.examples(params.split, corpus, **options_of(family.examples, entry, where))
+    for name, examples in divide(stream, params.split, where).items():
+        folder, ids = records.part(task, name), [example.id for example in examples]
+        texts, groups = [example.text for example in examples], [example.group for example in examples]
+        truth = [float(example.true) for example in examples]
+        records.write(folder / "inputs.parquet", records.TEXTS, {"id": ids, "text": texts, "group": groups})
+        records.write(folder / "truth.parquet", records.LABELS, {"id": ids, "p": truth})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,373 @@
+"""The report, through its public doors: made-up tables go in, figures and one page come out."""
+
+import base64
+import csv
+import json
+import math
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc_render import VegaRenderer
+from matplotlib.text import Text
+
+from stages import plot
+from w2s.analysis import figures, report
+from w2s.analysis.environment import environment
+from w2s.params import Evaluate
+
+ROOT = Path(__file__).parents[2]
+EVALUATE = Evaluate(seed=0, resamples=1000, confidence=0.95, smallest_gap=0.05)
+SIZES = {"xs": 11_184, "s": 26_432, "m": 35_136, "l": 102_272}
+ACCURACY = {"xs": 0.58, "s": 0.76, "m": 0.9, "l": 0.985}
+RECOVERED = {"naive": 0.25, "confidence": 0.7}
+
+
+def make_tables(
+    reports: Path,
+    *,
+    tasks: tuple[str, ...] = ("reviews",),
+    weak: tuple[str, ...] = ("xs", "s"),
+    strong: tuple[str, ...] = ("m", "l"),
+    accuracy: dict[str, float] = ACCURACY,
+    sizes: dict[str, float] = SIZES,
+    recovered: dict[str, float] = RECOVERED,
+    zero_shot: float = 0.97,
+    half: float = 0.02,
+    points: int = 12,
+) -> None:
+    """Tables as `evaluate` writes them, for models of given accuracy and methods that recover a given share of the gap.
+
+    Every interval is the value ± `half` (accuracies); a gap under 5 points makes PGR undefined.
+    """
+    summary: list[dict[str, Any]] = []
+    tables: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("scaling", "pgr", "agreement", "curves", "training", "calibration")
+    }
+    results: list[dict[str, Any]] = []
+
+    def add(
+        task: str, role: str, metric: str, value: float | None, spread: float, reason: str = "", **model: str
+    ) -> None:
+        low, high = ("", "") if value is None else (value - spread, value + spread)
+        row = {"task": task, "role": role, "weak": "", "strong": "", "method": "", "metric": metric}
+        summary.append(
+            row | model | {"value": "" if value is None else value, "low": low, "high": high, "reason": reason}
+        )
+
+    def run(task: str, role: str, start: float, end: float, **model: str) -> None:
+        key = {"task": task, "role": role, "weak": "", "strong": "", "method": ""} | model
+        for i in range(points + 1):
+            x = i / points
+            value = start + (end - start) * (1 - math.exp(-5 * x)) - (0.02 * x if role == "student" else 0)
+            agreed = 0.5 + 0.35 * (1 - math.exp(-4 * x)) * (1.1 - end / 4) if role == "student" else ""
+            curve = {"step": 10 * i, "progress": x, "accuracy": value, "low": value - 0.02, "high": value + 0.02}
+            tables["curves"].append(key | curve | {"agreement": agreed})
+            step = {
+                "step": 10 * i,
+                "loss": 0.7 - 0.6 * (value - 0.5) * x + 0.03 * math.sin(9 * i),
+                "learning_rate": 5e-4 * (1 - x),
+            }
+            tables["training"].append(key | step | {"accuracy": value, "agreement": agreed})
+        for b in range(10):
+            p = 0.05 + 0.1 * b
+            true = (
+                0.5
+                + 0.5
+                * math.tanh((3 if role == "ceiling" else 1.6 if role == "supervisor" else 2.2) * (2 * p - 1))
+                * end
+            )
+            row = {"bin": b, "confidence": p, "frequency": true, "count": int(40 + 400 * abs(p - 0.5))}
+            tables["calibration"].append(key | row)
+
+    for task in tasks:
+        for w in weak:
+            add(task, "supervisor", "accuracy", accuracy[w], half, weak=w)
+            run(task, "supervisor", 0.5, accuracy[w], weak=w)
+        for s in strong:
+            add(task, "ceiling", "accuracy", accuracy[s], half, strong=s)
+            add(task, "zero_shot", "accuracy", zero_shot, half, strong=s)
+            add(task, "scratch", "accuracy", 0.5, half, strong=s)
+            run(task, "ceiling", 0.5, accuracy[s], strong=s)
+        for method, share in recovered.items():
+            truth = sorted({*weak, *strong}, key=sizes.__getitem__)
+            lines = [("ground truth", [(m, accuracy[m]) for m in truth])]
+            for w in weak:
+                students = [
+                    (s, accuracy[w] + share * (accuracy[s] - accuracy[w]))
+                    for s in sorted(strong, key=sizes.__getitem__)
+                ]
+                lines.append((f"supervisor {w}", [(w, accuracy[w]), *students]))
+            for series, line in lines:
+                for model, value in line:
+                    point = {
+                        "task": task,
+                        "series": series,
+                        "method": method,
+                        "model": model,
+                        "parameters": sizes[model],
+                    }
+                    tables["scaling"].append(point | {"accuracy": value, "low": value - half, "high": value + half})
+            for w in weak:
+                for s in strong:
+                    pair = {"weak": w, "strong": s, "method": method}
+                    gap = accuracy[s] - accuracy[w]
+                    student = accuracy[w] + share * gap
+                    value, reason = (share, "") if gap >= 0.05 else (None, f"gap of {100 * gap:.1f} points is under 5")
+                    spread = 1.5 * half / gap if value is not None else 0.0
+                    add(task, "student", "accuracy", student, half, **pair)
+                    add(task, "student", "pgr", value, spread, reason, **pair)
+                    add(task, "student", "over_supervisor", student - accuracy[w], half, **pair)
+                    if method != "naive" and "naive" in recovered:
+                        add(task, "student", "over_naive", gap * (share - recovered["naive"]), half, **pair)
+                    interval = (
+                        {"low": "", "high": ""} if value is None else {"low": value - spread, "high": value + spread}
+                    )
+                    defined = {"pgr": "" if value is None else value, **interval, "reason": reason}
+                    tables["pgr"].append({"task": task, **pair, **defined})
+                    right, wrong = 0.97 - 0.1 * share, 0.75 - 0.6 * share
+                    for subset, agreed in (
+                        ("all", (right + wrong) / 2),
+                        ("supervisor right", right),
+                        ("supervisor wrong", wrong),
+                    ):
+                        row = {"subset": subset, "agreement": agreed, "low": agreed - half, "high": agreed + half}
+                        tables["agreement"].append({"task": task, **pair, **row})
+                    run(task, "student", 0.5, student, **pair)
+                    for seed in (0, 1, 2):
+                        scores = {"supervisor_accuracy": accuracy[w], "student_accuracy": student}
+                        scores |= {"student_low": student - half, "student_high": student + half}
+                        scores |= {"ceiling_accuracy": accuracy[s], "auroc": student, "ece": 0.05, "agreement": 0.8}
+                        scores |= {"agreement_right": right, "agreement_wrong": wrong}
+                        undefined = {"pgr": defined["pgr"], "pgr_low": defined["low"], "pgr_high": defined["high"]}
+                        results.append(
+                            {"task": task, **pair, "seed": seed} | scores | undefined | {"pgr_reason": reason}
+                        )
+    for name, rows in (
+        ("summary", summary),
+        ("results", results),
+        *((f"plots/{name}", rows) for name, rows in tables.items()),
+    ):
+        file = reports / f"{name}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", newline="") as out:
+            writer = csv.DictWriter(out, rows[0], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def tables(folder: Path, **variation: Any) -> figures.Tables:
+    make_tables(folder, **variation)
+    return figures.read_tables(folder)
+
+
+def page(folder: Path, **variation: Any) -> str:
+    found = tables(folder, **variation)
+    images = {name: figures.png(name, found) for name in figures.FIGURES}
+    return report.page(found, images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
+
+
+def answer(folder: Path, **variation: Any) -> str:
+    return report.answer(report.Results(tables(folder, **variation)), 0.95).replace("\u202f", " ")
+
+
+def statuses(folder: Path, **variation: Any) -> dict[str, str]:
+    return {check.claim: check.status for check in report.checks(report.Results(tables(folder, **variation)))}
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder as `evaluate` leaves it."""
+    make_tables(tmp_path / "reports")
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# -- The answer and the findings --
+
+
+def test_students_that_beat_their_supervisors(tmp_path: Path) -> None:
+    assert answer(tmp_path) == (
+        "Yes: strong students trained by the naive method clearly beat their weak supervisors in all 4 pairs of models; "
+        "at the widest gap, xs → l (58.0 % to 98.5 % correct), the naive method recovers 25 % of it "
+        "(95 % interval 18 to 32 %) and the confidence method 70 % (63 to 77 %)."
+    )
+
+
+def test_students_that_do_not(tmp_path: Path) -> None:
+    said = answer(tmp_path, recovered={"naive": -0.3, "confidence": -0.2})
+    assert said.startswith(
+        "No: by no method does a strong student clearly beat its weak supervisor, in all 4 pairs of models;"
+    )
+    assert "recovers −30 % of it (95 % interval −37 to −23 %)" in said
+
+
+def test_a_difference_within_its_interval_is_not_a_win(tmp_path: Path) -> None:
+    said = answer(tmp_path, recovered={"naive": 0.1, "confidence": 0.7})
+    assert said.startswith(
+        "Partly: strong students trained by the naive method clearly beat their weak supervisors in 3 of 4 pairs "
+        "(with the confidence method, in all 4 pairs of models)"
+    )
+
+
+def test_pgr_undefined_everywhere(tmp_path: Path) -> None:
+    said = answer(tmp_path, accuracy={"xs": 0.9, "s": 0.91, "m": 0.92, "l": 0.93})
+    assert said.startswith("No: ")
+    assert said.endswith(
+        "how much of the gap was recovered is undefined, even for the widest, xs → l (gap of 3.0 points is under 5)."
+    )
+    assert " recovers " not in said
+
+
+def test_one_pair_one_method(tmp_path: Path) -> None:
+    said = answer(tmp_path, weak=("xs",), strong=("l",), recovered={"naive": 0.3})
+    assert said.startswith("Yes: ")
+    assert said.endswith("the naive method recovers 30 % of it (95 % interval 23 to 37 %).")
+
+
+def test_a_student_no_larger_than_its_supervisor_is_no_test_of_the_claim(tmp_path: Path) -> None:
+    assert "all 3 pairs" in answer(tmp_path, weak=("xs", "m"), strong=("m", "l"))
+
+
+def test_findings_that_hold(tmp_path: Path) -> None:
+    assert set(statuses(tmp_path).values()) == {"holds"}
+
+
+def test_findings_that_fail_are_said_to_fail(tmp_path: Path) -> None:
+    found = statuses(
+        tmp_path, accuracy={"xs": 0.6, "s": 0.8, "m": 0.79, "l": 0.7}, recovered={"naive": 0.6, "confidence": 0.2}
+    )
+    assert found["Trained on ground truth, larger models are more accurate"] == "does not hold"
+    assert found["At the wider half of the gaps, the confidence method beats the naive one"] == "does not hold"
+    assert statuses(tmp_path, half=0.3)["Students trained by the naive method beat their supervisors"] == "undecided"
+
+
+# -- The page --
+
+
+def test_the_page_loads_nothing_and_carries_every_figure(tmp_path: Path) -> None:
+    html = page(tmp_path)
+    assert not re.findall(r"<script|<link|<iframe|@import|url\(", html)
+    sources = re.findall(r'\bsrc="([^"]*)"', html)
+    assert len(sources) == len(figures.FIGURES)
+    for source in sources:
+        assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
+    assert all(target.startswith("#") for target in re.findall(r'\bhref="([^"]*)"', html))
+    assert "[&lt;reviews&gt;]" in html
+
+
+def test_undefined_pgr_is_flagged_with_its_reason(tmp_path: Path) -> None:
+    flag = "n/a: gap of 3.0 points is under 5"
+    close = {"xs": 0.6, "s": 0.87, "m": 0.9, "l": 0.985}
+    assert page(tmp_path, accuracy=close).count(flag) == 2 + 2 * 3  # one a method, one a cell
+    drawn = figures.pgr(figures.read_tables(tmp_path)).findobj(Text)
+    assert [text.get_text() for text in drawn].count(flag) == 1  # the same for both methods
+
+
+def test_pretraining_leakage_is_noted_where_it_shows(tmp_path: Path) -> None:
+    assert "Pretraining leakage" in page(tmp_path, zero_shot=0.97)
+    assert "Pretraining leakage" not in page(tmp_path, zero_shot=0.6)
+
+
+# -- The figures --
+
+
+def test_the_stage_draws_everything_with_the_same_bytes_twice_and_touches_nothing_else(project: Path) -> None:
+    mine = project / "reports" / "figures" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("keep")
+    plot.main()
+    written = {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()}
+    assert {file.name for file in mine.parent.iterdir()} == {"mine.txt", *(f"{name}.png" for name in figures.FIGURES)}
+    plot.main()
+    assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == written
+
+
+def test_a_large_grid_is_drawn(tmp_path: Path) -> None:
+    sizes = {"a": 1e4, "b": 3e6, "pythia-160m": 1.6e8, "d": 1.5e9, "e": 1e11}
+    found = tables(
+        tmp_path,
+        tasks=("reviews", "chess", "sciq"),
+        weak=tuple(sizes)[:3],
+        strong=tuple(sizes)[1:],
+        sizes=sizes,
+        accuracy={"a": 0.55, "b": 0.6, "pythia-160m": 0.7, "d": 0.8, "e": 0.9},
+        recovered={name: 0.1 * index for index, name in enumerate(("naive", "b", "c", "d", "e", "f"))},
+        points=3,
+    )
+    assert all(figures.png(name, found).startswith(b"\x89PNG") for name in figures.FIGURES)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "text"),
+    [
+        (11_184, "11k"),
+        (102_272, "102k"),
+        (999_999, "1M"),
+        (1.5e9, "1.5B"),
+        (1e11, "100B"),
+        (1e4, "10k"),
+        (124e6, "124M"),
+    ],
+)
+def test_sizes_read_as_people_write_them(parameters: float, text: str) -> None:
+    assert figures.human(parameters) == text
+
+
+def test_dvc_plots_take_the_same_tables(tmp_path: Path) -> None:
+    make_tables(tmp_path / "reports")
+    for plot_of in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]:
+        for name, look in plot_of.items():
+            ((file, y),) = look["y"].items()
+            with (tmp_path / file).open(newline="") as lines:
+                points = [row | {"rev": "workspace"} for row in csv.DictReader(lines)]
+            renderer = VegaRenderer(points, name, **look | {"y": y}, template_dir=str(ROOT / ".dvc" / "plots"))
+            spec = json.dumps(renderer.get_filled_template())
+            assert "<DVC_METRIC" not in spec, name
+            asked = set(re.findall(r'"field": "([^"]+)"', spec)) - set(re.findall(r'"as": "([^"]+)"', spec))
+            assert asked <= points[0].keys(), name
+
+
+# -- Where it ran --
+
+
+def test_the_commit_is_that_of_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert environment()["commit"] == "unknown"
+
+    def git(*arguments: str) -> str:
+        identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True).stdout.strip()
+
+    def commit(name: str) -> str:
+        (tmp_path / name).write_text(name)
+        git("add", ".")
+        git("commit", "-m", name)
+        return git("rev-parse", "HEAD")
+
+    git("init")
+    code = commit("params.yaml")
+    commit("report.html")
+    assert environment()["commit"] == code
+    (tmp_path / "params.yaml").write_text("changed")
+    assert environment()["commit"] == f"{code} + uncommitted changes"
+
+
+def test_the_environment_names_no_machine_and_no_place() -> None:
+    found = environment()
+    assert re.fullmatch(r"\d+\.\d+\.\d+\S*", found["torch"])
+    assert platform.node() not in found.values()
+    assert not any(str(Path.home()) in value or str(ROOT) in value for value in found.values())
+
+
+def test_drawing_does_not_wait_for_torch() -> None:
+    command = "import sys, stages.plot; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], cwd=ROOT, check=False).returncode == 0

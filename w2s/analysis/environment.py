@@ -1,0 +1,70 @@
+"""Where results came from: code, versions, hardware. Nothing that names a person, a machine, a path or a time."""
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+CODE = ("w2s", "stages", "params.yaml", "dvc.yaml", "pyproject.toml")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "accelerate",
+    "tokenizers",
+    "safetensors",
+    "numpy",
+    "pyarrow",
+    "dvc",
+    "dvclive",
+    "matplotlib",
+)
+
+
+def environment() -> dict[str, str]:
+    """What a reader needs in order to repeat the run, by name; 'unknown' where it cannot be told."""
+    return (
+        {"commit": _commit(), "Python": platform.python_version()}
+        | {name: _version(name) for name in PACKAGES}
+        | _hardware()
+    )
+
+
+def _commit() -> str:
+    """The last commit that touched code or parameters, so that committing results does not change it."""
+    commit = _output("git", "log", "-1", "--format=%H", "--", *CODE)
+    changed = _output("git", "status", "--porcelain", "--", *CODE)
+    return (commit or "unknown") + (" + uncommitted changes" if commit and changed else "")
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _hardware() -> dict[str, str]:
+    gpus = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader").splitlines()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "operating system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": str(cores or "unknown"),
+        "GPU": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return next(iter(names), platform.processor() or "unknown")
+
+
+def _output(*command: str) -> str:
+    """What a command printed; empty if it is missing or failed."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,394 @@
+"""From the grid's predictions to every table of the report.
+
+Per task: gather the predictions by id, measure every model on every seed under one bootstrap, average over seeds.
+`summary` then holds each number once, and the tables that figures are drawn from are selections of it.
+"""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w2s import records
+from w2s.analysis import metrics
+from w2s.analysis.metrics import Array
+from w2s.analysis.statistics import Bootstrap, Estimate, without_bias
+from w2s.errors import UserError
+from w2s.params import Grid, Params
+
+Row = dict[str, Any]
+MODELS = Path("models")
+NAME = ["role", "weak", "strong", "method"]
+INTERVAL = ["value", "low", "high", "reason"]
+COLUMNS = {  # of every table, by its path under reports/
+    "results.csv": [
+        *["task", "weak", "strong", "method", "seed"],
+        *["supervisor_accuracy", "student_accuracy", "student_low", "student_high", "ceiling_accuracy", "auroc", "ece"],
+        *["agreement", "agreement_right", "agreement_wrong", "pgr", "pgr_low", "pgr_high", "pgr_reason"],
+    ],
+    "summary.csv": ["task", *NAME, "metric", *INTERVAL],
+    "plots/scaling.csv": ["task", "series", "method", "model", "parameters", "accuracy", "low", "high"],
+    "plots/pgr.csv": ["task", "weak", "strong", "method", "pgr", "low", "high", "reason"],
+    "plots/agreement.csv": ["task", "weak", "strong", "method", "subset", "agreement", "low", "high"],
+    "plots/curves.csv": ["task", *NAME, "step", "progress", "accuracy", "low", "high", "agreement"],
+    "plots/training.csv": ["task", *NAME, "step", "loss", "learning_rate", "accuracy", "agreement"],
+    "plots/calibration.csv": ["task", *NAME, "bin", "confidence", "frequency", "count"],
+}
+UNDEFINED = {  # why a metric can have no value
+    "auroc": "the test truth has one class only",
+    "agreement_right": "a supervisor is never right",
+    "agreement_wrong": "a supervisor is never wrong",
+}
+SUBSETS = {"agreement": "all", "agreement_right": "supervisor right", "agreement_wrong": "supervisor wrong"}
+CURVES = ("loss", "learning_rate", "accuracy", "agreement")
+
+
+class Name(NamedTuple):
+    """Which model of a task: its role and, as far as the role has them, its place in the grid."""
+
+    role: str  # supervisor, ceiling, student, zero_shot or scratch
+    weak: str = ""
+    strong: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training: what it predicted of the test inputs on the way, and where it lies."""
+
+    folder: Path
+    steps: list[int]  # rising
+    p: Array  # [steps, N]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model in its role, under every seed."""
+
+    name: Name
+    p: Array  # [seeds, N]: final predictions; one row for a model that has no seed
+    runs: list[Run]  # by seed; none for a model that was not trained
+
+    @property
+    def model(self) -> str:
+        """The model that predicts."""
+        return self.name.strong or self.name.weak
+
+
+@dataclass(frozen=True)
+class Exam:
+    """A task's models, its test truth, and what was measured under draws that all models share."""
+
+    seeds: list[int]
+    smallest_gap: float
+    truth: Array  # [N]
+    bootstrap: Bootstrap
+    subjects: dict[Name, Subject]  # supervisors first, students last
+    measured: dict[Name, dict[str, Array]]  # metric → [seeds, 1 + resamples]; one row for a model without seed
+
+
+def evaluate(params: Params) -> tuple[dict[str, list[Row]], dict[str, Any]]:
+    """Every table by its path under reports/ (see `COLUMNS`), and the nested point values of metrics.json."""
+    tables: dict[str, list[Row]] = {path: [] for path in COLUMNS}
+    values: dict[str, Any] = {}
+    for task in params.grid.tasks:
+        exam = examine(task, params)
+        estimates = summarize(exam)
+        for path, rows in {
+            "results.csv": results(exam),
+            "summary.csv": summary(estimates),
+            "plots/scaling.csv": scaling(exam, estimates),
+            "plots/pgr.csv": pgr(estimates),
+            "plots/agreement.csv": agreement(estimates),
+            "plots/curves.csv": curves(exam),
+            "plots/training.csv": training(exam),
+            "plots/calibration.csv": calibration(exam),
+        }.items():
+            tables[path] += [{"task": task, **row} for row in rows]
+        values[task] = nested(estimates)
+    return tables, values
+
+
+def write(tables: dict[str, list[Row]], values: dict[str, Any], folder: Path) -> None:
+    """Write the tables and metrics.json; floats in full, so that equal files mean equal bits."""
+    for path, rows in tables.items():
+        with records.atomic(folder / path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS[path], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    records.write_json(folder / "metrics.json", values)
+
+
+# Gathering
+
+
+def examine(task: str, params: Params) -> Exam:
+    """Gather a task's predictions and measure them."""
+    grid, how = params.grid, params.evaluate
+    path = records.part(task, "test") / "truth.parquet"
+    table = records.read_labels(path).sort_by("id")  # the draws go by position, and so by id
+    truth = table["p"].to_numpy()
+    if len(truth) == 0 or not np.isin(truth, (0, 1)).all():
+        raise UserError(f"{path}: truth must be 0 or 1, for at least one example")
+    rng = np.random.default_rng([how.seed, *task.encode()])  # by name: another task in the grid changes nothing here
+    bootstrap = Bootstrap.draw(len(truth), len(grid.seeds), how.resamples, how.confidence, rng)
+    subjects = {subject.name: subject for subject in gather(task, grid, table["id"])}
+    measured = {
+        name: measure(subject, subjects.get(supervisor_of(name)), truth, bootstrap)
+        for name, subject in subjects.items()
+    }
+    return Exam(grid.seeds, how.smallest_gap, truth, bootstrap, subjects, measured)
+
+
+def gather(task: str, grid: Grid, ids: pa.ChunkedArray) -> Iterator[Subject]:
+    """The grid's models on one task: each file is looked for by name, so that leftovers of other grids stay out."""
+
+    def trained(name: Name, folder: Path) -> Subject:
+        runs = [read_run(folder / str(seed), ids) for seed in grid.seeds]
+        for run in runs:
+            if run.steps != runs[0].steps:
+                raise UserError(
+                    f"{run.folder}: predicts at steps {run.steps}, not at {runs[0].steps} as the first seed"
+                )
+        return Subject(name, np.stack([run.p[-1] for run in runs]), runs)
+
+    def labels(path: Path) -> Array:
+        return records.aligned(records.read_labels(path), ids, path)
+
+    for weak in grid.weak:
+        labelled = np.stack([labels(records.weak_labels(task, weak, seed) / "test.parquet") for seed in grid.seeds])
+        supervisor = trained(Name("supervisor", weak), MODELS / "supervisor" / task / weak)
+        yield replace(supervisor, p=labelled)  # what students learn from is what is measured
+    for strong in grid.strong:
+        control = MODELS / "control" / task / strong
+        yield trained(Name("ceiling", strong=strong), MODELS / "ceiling" / task / strong)
+        yield Subject(Name("zero_shot", strong=strong), labels(control / "zero_shot.parquet")[None], [])
+        yield trained(Name("scratch", strong=strong), control / "scratch")
+    for weak in grid.weak:
+        for strong in grid.strong:
+            for method in grid.methods:
+                folder = MODELS / "student" / task / weak / strong / method
+                yield trained(Name("student", weak, strong, method), folder)
+
+
+def read_run(folder: Path, ids: pa.ChunkedArray) -> Run:
+    """The predictions of one training at each recorded step, in the order of `ids`."""
+    path = folder / "predictions.parquet"
+    table = records.read_predictions(path)
+    steps = sorted(pc.unique(table["step"]).to_pylist())
+    if not steps:
+        raise UserError(f"{path}: holds no prediction")
+    p = [records.aligned(table.filter(pc.equal(table["step"], step)), ids, path) for step in steps]
+    try:
+        parameters = int(json.loads((folder / "run.json").read_text())["parameters"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / 'run.json'}: not a run's record with its number of parameters") from None
+    return Run(folder, steps, np.stack(p), parameters)
+
+
+# Measuring
+
+
+def supervisor_of(student: Name) -> Name:
+    """The supervisor that a student learnt from (for another role: no such name)."""
+    return Name("supervisor" if student.role == "student" else "", student.weak)
+
+
+def measure(subject: Subject, supervisor: Subject | None, truth: Array, bootstrap: Bootstrap) -> dict[str, Array]:
+    """Every metric of a subject, on the sample and all replicates, seed by seed; agreement if it has a supervisor."""
+
+    def by_seed(metric: Callable[[int, Array], Array]) -> Array:
+        return np.stack([bootstrap.measure(partial(metric, s)) for s in range(len(subject.p))])
+
+    p = subject.p
+    measured = {
+        "accuracy": by_seed(lambda s, weights: metrics.accuracy(p[s], truth, weights)),
+        "auroc": by_seed(lambda s, weights: metrics.auroc(p[s], truth, weights)),
+        "ece": without_bias(by_seed(lambda s, weights: metrics.ece(p[s], truth, weights))),
+    }
+    if supervisor:
+        q = supervisor.p
+        right = metrics.says_true(q) == metrics.says_true(truth)
+        measured |= {
+            "agreement": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights)),
+            "agreement_right": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, right[s])),
+            "agreement_wrong": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, ~right[s])),
+        }
+    return measured
+
+
+def summarize(exam: Exam) -> dict[tuple[Name, str], Estimate]:
+    """Every metric of every model, over the seeds."""
+    bootstrap = exam.bootstrap
+    means = {
+        name: {metric: bootstrap.over_seeds(values) for metric, values in measured.items()}
+        for name, measured in exam.measured.items()
+    }
+    estimates = {}
+    for name, values in means.items():
+        for metric, value in values.items():
+            estimates[name, metric] = bootstrap.estimate(value, UNDEFINED.get(metric, ""))
+        if name.role != "student":
+            continue
+        accuracy, supervisor = values["accuracy"], means[supervisor_of(name)]["accuracy"]
+        ceiling = means[Name("ceiling", strong=name.strong)]["accuracy"]
+        estimates[name, "pgr"] = bootstrap.pgr(accuracy, supervisor, ceiling, exam.smallest_gap)
+        estimates[name, "over_supervisor"] = bootstrap.estimate(accuracy - supervisor)
+        naive = name._replace(method="naive")
+        if naive in means and naive != name:
+            estimates[name, "over_naive"] = bootstrap.estimate(accuracy - means[naive]["accuracy"])
+    return estimates
+
+
+# Tables
+
+
+def summary(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """Every estimate once, one a row."""
+    return [{**name._asdict(), "metric": metric, **asdict(value)} for (name, metric), value in estimates.items()]
+
+
+def results(exam: Exam) -> list[Row]:
+    """One row a cell; its intervals are over the test examples alone."""
+    rows = []
+    for name in _students(exam):
+        student = exam.measured[name]
+        supervisor = exam.measured[supervisor_of(name)]["accuracy"]
+        ceiling = exam.measured[Name("ceiling", strong=name.strong)]["accuracy"]
+        for s, seed in enumerate(exam.seeds):
+            cell = {metric: exam.bootstrap.estimate(values[s]) for metric, values in student.items()}
+            accuracy = cell.pop("accuracy")
+            recovered = exam.bootstrap.pgr(student["accuracy"][s], supervisor[s], ceiling[s], exam.smallest_gap)
+            row = _place(name) | {"seed": seed, "supervisor_accuracy": float(supervisor[s, 0])}
+            row |= {"student_accuracy": accuracy.value, "student_low": accuracy.low, "student_high": accuracy.high}
+            row |= {"ceiling_accuracy": float(ceiling[s, 0])}
+            row |= {metric: estimate.value for metric, estimate in cell.items()}
+            row |= {"pgr": recovered.value, "pgr_low": recovered.low, "pgr_high": recovered.high}
+            rows.append(row | {"pgr_reason": recovered.reason})
+    return rows
+
+
+def scaling(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """Accuracy by size (paper, figure 3): ground truth along the ladder, and one series a supervisor.
+
+    A supervisor's series starts at itself. A model that is both supervisor and ceiling counts as ceiling.
+    """
+
+    def points(series: str, method: str, names: Iterable[Name], start: Iterable[Name] = ()) -> Iterator[Row]:
+        for name in [*start, *sorted(names, key=parameters)]:
+            row = {"series": series, "method": method, "model": exam.subjects[name].model}
+            yield row | {"parameters": parameters(name)} | _as("accuracy", estimates[name, "accuracy"])
+
+    def parameters(name: Name) -> int:
+        return exam.subjects[name].runs[0].parameters
+
+    students = _students(exam)
+    truth = {exam.subjects[name].model: name for name in exam.subjects if name.role in ("supervisor", "ceiling")}
+    rows: list[Row] = []
+    for method in dict.fromkeys(name.method for name in students):
+        rows += points("ground truth", method, truth.values())
+        for weak in dict.fromkeys(name.weak for name in students):
+            own = [name for name in students if (name.weak, name.method) == (weak, method)]
+            rows += points(f"supervisor {weak}", method, own, start=[Name("supervisor", weak)])
+    return rows
+
+
+def pgr(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """PGR of every student over the seeds, with the reason where it has none."""
+    return [
+        {**_place(name), **_as("pgr", estimate), "reason": estimate.reason}
+        for (name, metric), estimate in estimates.items()
+        if metric == "pgr"
+    ]
+
+
+def agreement(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """How often a student repeats its supervisor: on all test inputs, and where that is right or wrong."""
+    return [
+        {**_place(name), "subset": SUBSETS[metric], **_as("agreement", estimate)}
+        for (name, metric), estimate in estimates.items()
+        if metric in SUBSETS
+    ]
+
+
+def curves(exam: Exam) -> list[Row]:
+    """Accuracy against truth on the test inputs during training; low and high are the extremes over seeds."""
+    rows = []
+    for name, subject in exam.subjects.items():
+        supervisor = exam.subjects.get(supervisor_of(name))
+        for t, step in enumerate(subject.runs[0].steps if subject.runs else []):
+            p = [run.p[t] for run in subject.runs]
+            accuracy = [float(metrics.accuracy(one, exam.truth)) for one in p]
+            row = {**name._asdict(), "step": step, "progress": step / max(subject.runs[0].steps[-1], 1)}
+            row |= {"accuracy": fmean(accuracy), "low": min(accuracy), "high": max(accuracy)}
+            if supervisor:
+                row["agreement"] = fmean(float(metrics.agreement(*pair)) for pair in zip(p, supervisor.p, strict=True))
+            rows.append(row)
+    return rows
+
+
+def training(exam: Exam) -> list[Row]:
+    """DVCLive's curves, mean over the seeds that logged a step; a value that was not logged is left empty."""
+    rows = []
+    for name, subject in exam.subjects.items():
+        logged = {curve: [_live(run.folder, curve) for run in subject.runs] for curve in CURVES}
+        for step in sorted({step for runs in logged.values() for run in runs for step in run}):
+            values = {curve: [run[step] for run in runs if step in run] for curve, runs in logged.items()}
+            means = {curve: fmean(found) for curve, found in values.items() if found}
+            rows.append({**name._asdict(), "step": step, **means})
+    return rows
+
+
+def calibration(exam: Exam) -> list[Row]:
+    """Reliability diagrams, pooled over seeds; bins without an example are left out."""
+    return [
+        {**name._asdict(), **asdict(bin)}
+        for name, subject in exam.subjects.items()
+        for bin in metrics.reliability(subject.p.ravel(), np.tile(exam.truth, len(subject.p)))
+    ]
+
+
+def nested(estimates: dict[tuple[Name, str], Estimate]) -> dict[str, Any]:
+    """One task's part of metrics.json: point values over seeds, to four digits, for `dvc metrics diff`."""
+    values: dict[str, Any] = {role: {} for role in ("supervisor", "ceiling", "student", "zero_shot", "scratch")}
+    for (name, metric), estimate in estimates.items():
+        rounded = None if estimate.value is None else round(estimate.value, 4)
+        if name.role == "student" and metric in ("accuracy", "pgr", "agreement"):
+            methods = values["student"].setdefault(name.weak, {}).setdefault(name.strong, {})
+            methods.setdefault(name.method, {})[metric] = rounded
+        elif metric == "accuracy":
+            values[name.role][name.strong or name.weak] = rounded
+    return values
+
+
+def _students(exam: Exam) -> list[Name]:
+    return [name for name in exam.subjects if name.role == "student"]
+
+
+def _place(student: Name) -> Row:
+    return {"weak": student.weak, "strong": student.strong, "method": student.method}
+
+
+def _as(column: str, estimate: Estimate) -> Row:
+    return {column: estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _live(run: Path, curve: str) -> dict[int, float]:
+    """One of a run's DVCLive curves: step → value; empty where the run does not log it."""
+    path = run / "live/plots/metrics" / f"{curve}.tsv"
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return {int(row["step"]): float(row[curve]) for row in csv.DictReader(file, delimiter="\t")}
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{path}: not a DVCLive curve with columns step and {curve}") from None

@@ -1,0 +1,512 @@
+"""The figures of the report: one function a figure, from the tables that `evaluate` wrote to PNG bytes.
+
+Two ideas hold them together. A colour means one thing everywhere: a supervisor keeps its own, a method its own with a
+marker, and black is ground truth. A figure is a header (title, what to look for, legend) over panels that wrap, so that
+one task and two methods fill a laptop's width, and 22 tasks and six methods still come out legible, only longer.
+
+Drawn with Agg and bundled fonts, without dates or versions in the file: the same tables give the same bytes.
+"""
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+
+Row = dict[str, Any]
+Tables = dict[str, list[Row]]
+
+WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
+DPI = 150
+LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
+INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
+# Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
+SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+METHOD_COLOURS = ("#7b828e", "#882255", "#44aa99", "#999933", "#332288", "#cc6677")
+METHOD_MARKERS = "osD^vP"
+LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
+PER_CENT = PercentFormatter(1, decimals=0)
+NOT_AVAILABLE: dict[str, Any] = {
+    "color": QUIET,
+    "va": "center",
+    "style": "italic",
+    "fontsize": 8.5,
+    "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 1.5},
+}
+STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, hence the same on every machine
+    "font.size": 9.5,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": QUIET,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#eceef1",
+    "grid.linewidth": 0.9,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.8,
+    "lines.markersize": 5.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+}
+TEXT_COLUMNS = frozenset(
+    {"task", "series", "role", "weak", "strong", "method", "model", "metric", "subset", "reason", "pgr_reason"}
+)
+
+
+def read_tables(reports: Path) -> Tables:
+    """The tables under `reports/` by name; numbers as floats, an empty number as None."""
+    files = [reports / "summary.csv", reports / "results.csv", *sorted((reports / "plots").glob("*.csv"))]
+    return {file.stem: _read(file) for file in files}
+
+
+def _read(file: Path) -> list[Row]:
+    with file.open(newline="") as lines:
+        return [
+            {key: text if key in TEXT_COLUMNS else float(text) if text else None for key, text in row.items()}
+            for row in csv.DictReader(lines)
+        ]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The names in the tables, in the order and the look they have in every figure; models by rising size."""
+
+    tasks: list[str]
+    weak: list[str]
+    strong: list[str]
+    methods: list[str]
+    size: dict[str, float]
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Grid":
+        size = {row["model"]: row["parameters"] for row in tables["scaling"]}
+        cells = tables["pgr"]
+        weak, strong = (
+            sorted({row[key]: 0 for row in cells}, key=lambda model: size[model]) for key in ("weak", "strong")
+        )
+        return cls(distinct(cells, "task"), weak, strong, distinct(cells, "method"), size)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        return [(weak, strong) for weak in self.weak for strong in self.strong]
+
+    def supervisor(self, weak: str) -> str:
+        return SUPERVISOR_COLOURS[self.weak.index(weak) % len(SUPERVISOR_COLOURS)]
+
+    def method(self, method: str) -> dict[str, Any]:
+        index = self.methods.index(method)
+        return {
+            "color": METHOD_COLOURS[index % len(METHOD_COLOURS)],
+            "marker": METHOD_MARKERS[index % len(METHOD_MARKERS)],
+        }
+
+    def label(self, task: str, *rest: str) -> str:
+        """A panel's title; the task goes without saying when there is only one."""
+        return " · ".join(([task] if len(self.tasks) > 1 else []) + [part for part in rest if part])
+
+
+def distinct(rows: Iterable[Row], key: str) -> list[str]:
+    """The values of a column, each once, in order of appearance."""
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
+    """The rows that have these values."""
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def human(parameters: float) -> str:
+    """A model size as people write it: 11k, 1.5B."""
+    rounded = float(f"{parameters:.3g}")
+    unit, scale = next(
+        ((u, s) for u, s in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)) if rounded >= s), ("", 1.0)
+    )
+    value = rounded / scale
+    return (f"{value:.1f}".removesuffix(".0") if value < 10 else f"{value:.0f}") + unit
+
+
+# -- The figures ------------------------------------------------------------------------------------------------------
+
+
+def scaling(tables: Tables) -> Figure:
+    """Accuracy by student size, a panel a method (Burns et al., figure 3): the gap, and how much of it closes."""
+    grid = Grid.of(tables)
+    legend = [_key("ground truth (ceiling)", color=INK, marker="o")]
+    legend += [_key(f"students of {weak}", color=grid.supervisor(weak), marker="o") for weak in grid.weak]
+    legend += [_key("the supervisor itself", color=QUIET, marker="o", markerfacecolor="white", linestyle=":")]
+    figure, panels = _layout(
+        "Accuracy by model size: supervisors, students, ceiling",
+        "On test examples. A line starts at its supervisor; above the dotted guide a student beats its teacher.",
+        legend,
+        [[(task, method) for method in grid.methods] for task in grid.tasks],
+    )
+    for (task, method), axes in panels.items():
+        rows = select(tables["scaling"], task=task, method=method)
+        edge = max(row["parameters"] for row in rows)
+        for name, colour in [
+            ("ground truth", INK),
+            *((f"supervisor {weak}", grid.supervisor(weak)) for weak in grid.weak),
+        ]:
+            line = select(rows, series=name)
+            x, y, low, high = ([row[key] for row in line] for key in ("parameters", "accuracy", "low", "high"))
+            axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.plot(x, y, color=colour, marker="o")
+            if name != "ground truth":
+                axes.plot([x[0], edge], [y[0], y[0]], color=colour, linestyle=":", linewidth=1.2)
+                axes.plot(x[:1], y[:1], color=colour, marker="o", markerfacecolor="white", linestyle="", markersize=7)
+        axes.set_title(grid.label(task, method))
+        _sizes(axes, grid, distinct(rows, "model"))
+        _percent(axes, "test accuracy")
+    return figure
+
+
+def pgr(tables: Tables) -> Figure:
+    """Performance gap recovered by pair and method, with intervals; an undefined one keeps its place, with a reason."""
+    grid = Grid.of(tables)
+    lane = 0.8 / len(grid.methods)
+    figure, panels = _layout(
+        "Performance gap recovered, by pair and method",
+        "0 % is the supervisor, 100 % the ceiling. Bars are intervals; an arrow marks an end beyond the axis.",
+        [_key(method, **grid.method(method), linestyle="-") for method in grid.methods],
+        [[(task,) for task in grid.tasks]],
+        columns=2,
+        shared=0,
+        height=0.7 + len(grid.pairs) * max(0.32, 0.19 * len(grid.methods)),
+    )
+    ends = [row[key] for row in tables["pgr"] if row["pgr"] is not None for key in ("pgr", "low", "high")]
+    left, right = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
+    for (task,), axes in panels.items():
+        for position, (weak, strong) in enumerate(grid.pairs):
+            undefined: dict[str, list[float]] = {}
+            for index, method in enumerate(grid.methods):
+                y = position + (index - (len(grid.methods) - 1) / 2) * lane
+                for row in select(tables["pgr"], task=task, weak=weak, strong=strong, method=method):
+                    if row["pgr"] is None:
+                        undefined.setdefault(row["reason"], []).append(y)
+                    else:
+                        _interval(axes, row["pgr"], row["low"], row["high"], y, (left, right), grid.method(method))
+            for reason, ys in undefined.items():
+                axes.text(left + 0.02, sum(ys) / len(ys), f"n/a: {reason}", **NOT_AVAILABLE)
+            if position:
+                axes.axhline(position - 0.5, color=FAINT, linewidth=0.6)
+        for x in (0, 1):
+            axes.axvline(x, color=INK, linewidth=1, zorder=1)
+        axes.grid(False)
+        axes.set(xlim=(left, right), ylim=(len(grid.pairs) - 0.5, -0.5))
+        axes.xaxis.set_major_formatter(PER_CENT)
+        _x_label(axes, "performance gap recovered")
+        _y_label(axes, "")
+        axes.set_yticks(range(len(grid.pairs)), [f"{weak} → {strong}" for weak, strong in grid.pairs])
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(grid.label(task))
+    return figure
+
+
+def agreement(tables: Tables) -> Figure:
+    """Agreement of students with their supervisor, where it is right and where it is wrong (section 5.1.2)."""
+    grid = Grid.of(tables)
+    subsets: dict[str, dict[str, Any]] = {
+        "supervisor right": {"linestyle": "-"},
+        "supervisor wrong": {"linestyle": "--", "markerfacecolor": "white"},
+    }
+    figure, panels = _layout(
+        "Agreement with the supervisor, where it is right and where it is wrong",
+        "Share of test examples on which student and supervisor agree. Imitation shows as a high dashed line.",
+        [
+            *(_key(method, **grid.method(method), linestyle="") for method in grid.methods),
+            *(
+                _key(f"where the {subset}".replace("supervisor", "supervisor is"), color=QUIET, marker="o", **look)
+                for subset, look in subsets.items()
+            ),
+        ],
+        [[(task, weak) for weak in grid.weak] for task in grid.tasks],
+    )
+    for (task, weak), axes in panels.items():
+        for method in grid.methods:
+            for subset, look in subsets.items():
+                rows = select(tables["agreement"], task=task, weak=weak, method=method, subset=subset)
+                rows = sorted(
+                    (row for row in rows if row["agreement"] is not None), key=lambda row: grid.size[row["strong"]]
+                )
+                x = [grid.size[row["strong"]] for row in rows]
+                y, low, high = ([row[key] for row in rows] for key in ("agreement", "low", "high"))
+                axes.fill_between(x, low, high, color=grid.method(method)["color"], alpha=0.13, linewidth=0)
+                axes.plot(x, y, **grid.method(method) | look)
+        axes.set_title(grid.label(task, f"students of {weak}"))
+        axes.set_ylim(-0.02, 1.02)
+        _sizes(axes, grid, grid.strong)
+        _percent(axes, "agreement")
+    return figure
+
+
+def curves(tables: Tables) -> Figure:
+    """Truth and agreement during training: overfitting gains agreement and loses accuracy (section 5.1.1, figure 7)."""
+    grid = Grid.of(tables)
+    legend = [_key(f"{method}: accuracy", color=grid.method(method)["color"]) for method in grid.methods]
+    legend += [_key("agreement with supervisor", color=QUIET, linestyle="--", linewidth=1.3)]
+    legend += [_key("supervisor", color=QUIET, linestyle=":"), _key("ceiling", color=INK, linewidth=1.2)]
+    figure, panels = _layout(
+        "Accuracy and agreement during training",
+        "On test examples; bands: lowest to highest seed. Overfitting: a solid line falls while its dashed one rises.",
+        legend,
+        _by_pair(grid),
+    )
+    for (task, weak, strong), axes in panels.items():
+        for row in select(tables["summary"], task=task, role="supervisor", weak=weak, metric="accuracy"):
+            axes.axhline(row["value"], color=grid.supervisor(weak), linestyle=":", linewidth=1.6)
+        ceiling = select(tables["curves"], task=task, role="ceiling", strong=strong)
+        axes.plot([row["progress"] for row in ceiling], [row["accuracy"] for row in ceiling], color=INK, linewidth=1.2)
+        for method in grid.methods:
+            rows = select(tables["curves"], task=task, role="student", weak=weak, strong=strong, method=method)
+            x, y, low, high, agreed = (
+                [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
+            )
+            colour = grid.method(method)["color"]
+            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(x, y, color=colour)
+            axes.plot(x, agreed, color=colour, linestyle="--", linewidth=1.3)
+        axes.set_title(grid.label(task, f"{weak} → {strong}"))
+        axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
+        _percent(axes, "test examples", "share of training done")
+    return figure
+
+
+def training(tables: Tables) -> Figure:
+    """Loss and accuracy against the labels trained on: colour says whose labels, line style which model."""
+    grid = Grid.of(tables)
+    rows = tables["training"]
+    dash = {strong: LINE_STYLES[index % len(LINE_STYLES)] for index, strong in enumerate(grid.strong)}
+    legend = [_key("ceilings", color=INK)]
+    legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
+    legend += [_key(f"size {model}", color=QUIET, linestyle=style) for model, style in dash.items()]
+    truth = "on ground truth"
+    columns = [truth, *grid.methods]
+    figure, panels = _layout(
+        "Training: loss and accuracy on the labels trained on",
+        "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
+        legend,
+        [[(task, quantity, column) for column in columns] for task in grid.tasks for quantity in ("loss", "accuracy")],
+        columns=4,
+        shared=2,
+        height=2.5,
+    )
+    for (task, quantity, column), axes in panels.items():
+        runs: list[tuple[list[Row], dict[str, Any]]] = []
+        if column == truth:
+            for weak in grid.weak:
+                runs.append((select(rows, task=task, role="supervisor", weak=weak), {"color": grid.supervisor(weak)}))
+            for strong in grid.strong:
+                runs.append(
+                    (select(rows, task=task, role="ceiling", strong=strong), {"color": INK, "linestyle": dash[strong]})
+                )
+        else:
+            for weak, strong in grid.pairs:
+                student = select(rows, task=task, role="student", weak=weak, strong=strong, method=column)
+                runs.append((student, {"color": grid.supervisor(weak), "linestyle": dash[strong]}))
+        for run, look in runs:
+            known = [(row["step"], row[quantity]) for row in run if row[quantity] is not None]
+            axes.plot([step for step, _ in known], _smooth([value for _, value in known]), linewidth=1.4, **look)
+        axes.set_title(grid.label(task, column))
+        _x_label(axes, "optimizer step")
+        _y_label(axes, quantity)
+        if quantity == "accuracy":
+            axes.yaxis.set_major_formatter(PER_CENT)
+    return figure
+
+
+def calibration(tables: Tables) -> Figure:
+    """Reliability: of the examples given probability p, how many are true; below the diagonal is overconfident."""
+    grid = Grid.of(tables)
+    legend = [_key(f"student, {method}", **grid.method(method)) for method in grid.methods]
+    legend += [
+        _key("supervisor (in its colour)", color=QUIET, linewidth=1.3),
+        _key("ceiling", color=INK, linewidth=1.3),
+    ]
+    figure, panels = _layout(
+        "Calibration: stated probability against what came true",
+        "The share of test examples that is true, by stated probability. Larger points hold more examples.",
+        legend,
+        [[(task, *pair) for pair in grid.pairs] for task in grid.tasks],
+        columns=4,
+    )
+    for (task, weak, strong), axes in panels.items():
+        axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=1)
+        rows = select(tables["calibration"], task=task)
+        _reliability(axes, select(rows, role="ceiling", strong=strong), {"color": INK, "marker": "o"}, 1.3)
+        _reliability(
+            axes, select(rows, role="supervisor", weak=weak), {"color": grid.supervisor(weak), "marker": "o"}, 1.3
+        )
+        for method in grid.methods:
+            student = select(rows, role="student", weak=weak, strong=strong, method=method)
+            _reliability(axes, student, grid.method(method), 1.8)
+        axes.set_title(grid.label(task, f"{weak} → {strong}"))
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
+        _percent(axes, "share true", "stated probability")
+    return figure
+
+
+FIGURES: dict[str, Callable[[Tables], Figure]] = {
+    "scaling": scaling,
+    "pgr": pgr,
+    "agreement": agreement,
+    "curves": curves,
+    "training": training,
+    "calibration": calibration,
+}
+
+
+def png(name: str, tables: Tables) -> bytes:
+    """One figure as PNG: the same tables give the same bytes."""
+    with rc_context(STYLE):
+        figure = FIGURES[name](tables)
+        out = io.BytesIO()
+        dpi = min(DPI, LONGEST / figure.get_figheight())
+        FigureCanvasAgg(figure).print_figure(out, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
+        return out.getvalue()
+
+
+# -- Shared parts -----------------------------------------------------------------------------------------------------
+
+
+def _layout(
+    title: str,
+    subtitle: str,
+    legend: list[Line2D],
+    groups: list[list[tuple[str, ...]]],
+    columns: int = 3,
+    shared: int = 1,
+    height: float | None = None,
+) -> tuple[Figure, dict[tuple[str, ...], Axes]]:
+    """A header over panels by key; every group begins a new row and wraps after `columns`.
+
+    Panels whose keys agree in their first `shared` parts have the same y axis; `height` is a panel's, in inches.
+    """
+    columns = min(columns, max(len(group) for group in groups))
+    height = height or {1: 4.2, 2: 3.4, 3: 2.8}.get(columns, 2.6)
+    lines = math.ceil(sum(len(str(key.get_label())) * 0.078 + 0.75 for key in legend) / WIDTH)
+    header = 0.64 + 0.22 * lines
+    rows = sum(math.ceil(len(group) / columns) for group in groups)
+    figure = Figure(figsize=(WIDTH, header + rows * height), layout=ConstrainedLayoutEngine(w_pad=0.09, wspace=0.03))
+    head, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[header, rows * height])[:, 0]
+    head.text(0.012, 1 - 0.08 / header, title, fontsize=14, weight="bold", va="top")
+    head.text(0.012, 1 - 0.37 / header, subtitle, fontsize=9.5, color=QUIET, va="top")
+    place = (0.004, 1 - 0.56 / header)
+    head.legend(
+        handles=legend, loc="upper left", bbox_to_anchor=place, ncols=math.ceil(len(legend) / lines), handlelength=2.4
+    )
+    cells = body.add_gridspec(rows, columns)
+    panels: dict[tuple[str, ...], Axes] = {}
+    first: dict[tuple[str, ...], Axes] = {}
+    row = 0
+    for group in groups:
+        for index, key in enumerate(group):
+            axes = body.add_subplot(cells[row + index // columns, index % columns], sharey=first.get(key[:shared]))
+            panels[key] = first[key[:shared]] = axes
+        row += math.ceil(len(group) / columns)
+    return figure, panels
+
+
+def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
+    """A panel a pair, a row a supervisor."""
+    return [[(task, weak, strong) for strong in grid.strong] for task in grid.tasks for weak in grid.weak]
+
+
+def _key(label: str, **look: Any) -> Line2D:
+    return Line2D([], [], label=label, **look)
+
+
+def _percent(axes: Axes, y: str, x: str | None = None) -> None:
+    """Axes that count in per cent."""
+    axes.yaxis.set_major_formatter(PER_CENT)
+    _y_label(axes, y)
+    if x:
+        axes.xaxis.set_major_formatter(PER_CENT)
+        _x_label(axes, x)
+
+
+def _y_label(axes: Axes, label: str) -> None:
+    """What y means and its numbers, said once a row (a row shares its y axis)."""
+    spec = axes.get_subplotspec()
+    at_left = spec is None or spec.is_first_col()
+    axes.tick_params(labelleft=at_left)
+    axes.set_ylabel(label if at_left else "")
+
+
+def _x_label(axes: Axes, label: str) -> None:
+    """What x means, said once, under the last row."""
+    spec = axes.get_subplotspec()
+    if spec is None or spec.is_last_row():
+        axes.set_xlabel(label)
+
+
+def _sizes(axes: Axes, grid: Grid, models: list[str]) -> None:
+    """A logarithmic x axis with a tick at every model; labels that would touch the one before are left out."""
+    axes.set_xscale("log")
+    _x_label(axes, "model size (parameters)")
+    ordered = sorted(models, key=grid.size.__getitem__)
+    low, high = math.log(grid.size[ordered[0]]), math.log(grid.size[ordered[-1]])
+    margin = 0.06 * (high - low) or 0.5
+    spec = axes.get_subplotspec()
+    inches = (WIDTH / spec.get_gridspec().ncols if spec else WIDTH) - 0.9
+    labels, end = [], -math.inf
+    for model in ordered:
+        name = f"{model}\n{human(grid.size[model])}" if max(map(len, ordered)) <= 8 else human(grid.size[model])
+        half = 0.045 * max(map(len, name.split("\n")))
+        centre = (math.log(grid.size[model]) - low + margin) / (high - low + 2 * margin) * inches
+        fits = centre - half > end + 0.08
+        labels.append(name if fits else "")
+        end = centre + half if fits else end
+    axes.set_xlim(math.exp(low - margin), math.exp(high + margin))
+    axes.xaxis.set_major_locator(FixedLocator([grid.size[model] for model in ordered]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_ticklabels(labels)
+
+
+def _interval(
+    axes: Axes, value: float, low: float, high: float, y: float, limits: tuple[float, float], look: dict[str, Any]
+) -> None:
+    """A point with its interval on a horizontal lane; an end beyond the axis becomes an arrow."""
+    left, right = limits
+    axes.plot([max(low, left), min(high, right)], [y, y], color=look["color"], linewidth=2, solid_capstyle="butt")
+    for beyond, x, arrow in ((low < left, left, "<"), (high > right, right, ">")):
+        if beyond:
+            axes.plot(x, y, marker=arrow, color=look["color"], clip_on=False)
+    if left <= value <= right:
+        axes.plot(value, y, **look, markersize=6.5, markeredgecolor="white", zorder=3)
+
+
+def _reliability(axes: Axes, rows: list[Row], look: dict[str, Any], width: float) -> None:
+    rows = [row for row in rows if row["count"]]
+    x, y, count = ([row[key] for row in rows] for key in ("confidence", "frequency", "count"))
+    axes.plot(x, y, color=look["color"], linewidth=width, alpha=0.8)
+    axes.scatter(
+        x, y, s=[6 + 110 * n / sum(count) for n in count], color=look["color"], marker=look["marker"], zorder=2
+    )
+
+
+def _smooth(values: list[float]) -> list[float]:
+    """Centred running mean over about 5 % of the points; narrower at the ends."""
+    half = len(values) // 40
+    windows = (values[max(0, i - half) : i + half + 1] for i in range(len(values)))
+    return [sum(window) / len(window) for window in windows]

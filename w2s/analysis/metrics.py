@@ -1,0 +1,87 @@
+"""What predictions are worth against the truth: point values, optionally under example weights.
+
+`p` and `truth` are P(true) per example, float [N] (truth is 0 or 1). `weights` are example weights [..., N], one row a
+bootstrap replicate; the result has shape [...], and without weights it is one number. A share of nothing is NaN.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+BINS = 10
+
+
+def says_true(p: Array) -> Mask:
+    """The hard prediction: true above one half."""
+    return p > 0.5
+
+
+def accuracy(p: Array, truth: Array, weights: Array | None = None) -> Array:
+    """Share of examples whose hard prediction is the truth."""
+    return agreement(p, truth, weights)
+
+
+def agreement(p: Array, other: Array, weights: Array | None = None, among: Mask | None = None) -> Array:
+    """Share of examples (of those in `among`, if given) on which two predictions say the same (paper, section 5.1)."""
+    among = np.ones(len(p), bool) if among is None else among
+    same = (says_true(p) == says_true(other)) & among
+    both = np.stack([same, among], axis=-1).astype(float)  # one pass over the weights for numerator and denominator
+    sums = (np.ones(len(p)) if weights is None else weights) @ both
+    with np.errstate(invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
+def auroc(p: Array, truth: Array, weights: Array | None = None) -> Array:
+    """P(a true example is ranked above a false one), ties counting one half; NaN if the truth has one class.
+
+    Each true example beats the weight of the false ones below it, which a cumulative sum over the sorted false ones
+    holds for all replicates at once: the weighted Mann-Whitney statistic in O(N log N + replicates × N).
+    """
+    weights = np.ones(len(p)) if weights is None else weights
+    order = np.argsort(p, kind="stable")
+    true = order[says_true(truth)[order]]
+    false = order[~says_true(truth)[order]]
+    mass = np.zeros((*weights.shape[:-1], len(false) + 1))
+    np.cumsum(weights[..., false], axis=-1, out=mass[..., 1:])
+    below = mass[..., np.searchsorted(p[false], p[true], "left")]
+    below_or_tied = mass[..., np.searchsorted(p[false], p[true], "right")]
+    of_true = weights[..., true]
+    won = np.einsum("...i,...i->...", of_true, below + below_or_tied) / 2
+    with np.errstate(invalid="ignore"):
+        return won / (of_true.sum(-1) * mass[..., -1])
+
+
+def ece(p: Array, truth: Array, weights: Array | None = None) -> Array:
+    """Expected calibration error of P(true): Σ over bins of (share of examples) · |mean p − frequency of true|."""
+    weights = np.ones(len(p)) if weights is None else weights
+    excess = np.zeros((len(p), BINS))
+    excess[np.arange(len(p)), bin_of(p)] = p - truth
+    return np.abs(weights @ excess).sum(-1) / weights.sum(-1)
+
+
+def bin_of(p: Array) -> npt.NDArray[np.intp]:
+    """Which of ten equal bins of [0, 1] each p falls in; the last one includes 1."""
+    return np.minimum((p * BINS).astype(np.intp), BINS - 1)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One point of a reliability diagram."""
+
+    bin: int
+    confidence: float  # mean p
+    frequency: float  # share of true
+    count: int
+
+
+def reliability(p: Array, truth: Array) -> list[Bin]:
+    """The reliability diagram of P(true): its bins that hold an example, in rising order."""
+    bins = bin_of(p)
+    return [
+        Bin(int(k), float(p[bins == k].mean()), float(truth[bins == k].mean()), int((bins == k).sum()))
+        for k in np.unique(bins)
+    ]

@@ -1,0 +1,52 @@
+"""The embedded ladder's architecture: tiny GPT-NeoX models over a word-level vocabulary."""
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    AutoModelForCausalLM,
+    GPTNeoXConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
+
+PAD, BOS, UNKNOWN = "<pad>", "<bos>", "<unk>"
+POSITIONS = 64
+
+
+def tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
+    """One token a word, `<bos>` in front."""
+    vocabulary = {word: index for index, word in enumerate([PAD, BOS, UNKNOWN, *words])}
+    inner = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner.post_processor = processors.TemplateProcessing(single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token=PAD, bos_token=BOS, unk_token=UNKNOWN, model_max_length=POSITIONS
+    )
+
+
+def architecture(vocabulary: int, hidden: int, layers: int) -> GPTNeoXConfig:
+    """GPT-NeoX with two heads or more, rotary positions on half of each, tied embeddings, no dropout."""
+    return GPTNeoXConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        num_attention_heads=max(2, hidden // 16),
+        intermediate_size=2 * hidden,
+        max_position_embeddings=POSITIONS,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=None,
+    )
+
+
+def initialized(config: GPTNeoXConfig, generator: torch.Generator) -> PreTrainedModel:
+    """A fresh model; matrices normal with σ = 0.6/√hidden (the HF default of 0.02 leaves narrow models stuck)."""
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(0.0, 0.6 / config.hidden_size**0.5, generator=generator)
+    return model

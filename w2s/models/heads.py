@@ -1,0 +1,83 @@
+"""A pretrained body with a scalar head: the form in which every model is finetuned, saved and used for labels.
+
+One logit z per text serves both binary settings: P(true) = σ(z), and P(a over b) = σ(z_a − z_b).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from w2s.errors import UserError
+
+HEAD = "head.safetensors"
+
+
+class ScalarHead(nn.Module):
+    """A body and a zero-initialised linear layer on the hidden state of the last real token (paper, appendix A)."""
+
+    def __init__(self, body: PreTrainedModel) -> None:
+        super().__init__()
+        self.body = body
+        self.head = nn.Linear(body.config.hidden_size, 1, dtype=torch.float32)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Token ids and mask, both [batch, length], to logits [batch]; padding may be on either side."""
+        hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+        last = (attention_mask * positions).argmax(dim=1)
+        return self.head(hidden[torch.arange(len(last), device=last.device), last].float()).squeeze(-1)
+
+    def save(self, folder: Path) -> None:
+        """Write the body as a checkpoint and the head beside it (safetensors only)."""
+        self.body.save_pretrained(folder)
+        save_file({name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}, folder / HEAD)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model or of one tuned from it."""
+    return opened(AutoTokenizer, folder)
+
+
+def load_base(folder: Path) -> ScalarHead:
+    """A pretrained body with a fresh head."""
+    return ScalarHead(opened(AutoModel, folder))
+
+
+def from_scratch(folder: Path, seed: int) -> ScalarHead:
+    """The same architecture with the random weights its own initialiser draws."""
+    config = opened(AutoConfig, folder)
+    with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
+        torch.manual_seed(seed)
+        return ScalarHead(AutoModel.from_config(config, dtype=torch.float32))
+
+
+def load_tuned(folder: Path) -> ScalarHead:
+    """A finetuned model as `save` wrote it."""
+    model = load_base(folder)
+    try:
+        model.head.load_state_dict(load_file(folder / HEAD))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise _damaged(folder, error) from None
+    return model
+
+
+def opened(kind: Any, folder: Path) -> Any:
+    """A config, tokenizer or fp32 model of an `Auto…` class from a checkpoint folder; faults become one line."""
+    if not (folder / "config.json").is_file():
+        raise UserError(f"{folder}: no model here (`dvc repro` makes it)")
+    weights = {} if kind in (AutoConfig, AutoTokenizer) else {"dtype": torch.float32, "use_safetensors": True}
+    try:
+        return kind.from_pretrained(folder, local_files_only=True, **weights)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise _damaged(folder, error) from None
+
+
+def _damaged(folder: Path, error: Exception) -> UserError:
+    return UserError(f"{folder}: damaged model; delete it and `dvc repro` again ({error})")

@@ -1,0 +1,229 @@
+"""What an experiment may vary: the one typed, strict view of params.yaml.
+
+Every field's description is its manual. Names are checked against their catalogues (with the nearest known name in
+the error). Options that belong to one task family, corpus or loss are declared by that function's own signature and
+checked by `options_of` where the function is looked up, so adding one touches no schema.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+
+from w2s.errors import UserError, unknown
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._]*(-[A-Za-z0-9._]+)*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """Nothing unknown, nothing coerced, nothing infinite."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Open(Strict):
+    """Strict about its own fields; the rest are the options of a function elsewhere (see `options_of`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Grid(Strict):
+    """Every combination of tasks, weak, strong, methods and seeds is one cell."""
+
+    tasks: list[Name] = Field(min_length=1, description="names in `tasks`")
+    ladder: list[Name] = Field(min_length=1, description="base models to make or fetch, by rising size")
+    weak: list[Name] = Field(min_length=1, description="supervisors; each is in the ladder")
+    strong: list[Name] = Field(min_length=1, description="students; each is in the ladder")
+    methods: list[Name] = Field(min_length=1, description="names in `methods`")
+    seeds: list[Seed] = Field(min_length=1, description="finetuning seeds")
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> Self:
+        for key, values in self:
+            if len(set(values)) < len(values):
+                raise ValueError(f"'{key}' names something twice: {values}")
+        return self
+
+
+class Split(Strict):
+    """How many examples each part of a task gets; no group straddles two parts."""
+
+    seed: Seed = Field(description="draws the task's data and its division")
+    supervisor: Count = Field(description="examples a supervisor learns from, with truth")
+    student: Count = Field(description="examples a student learns from, with weak labels")
+    validation: Count = Field(description="held-out examples that get weak labels only")
+    test: Count = Field(description="examples on which everything is measured")
+
+
+class Finetune(Strict):
+    """How supervisors, students and ceilings are finetuned (paper, appendix A)."""
+
+    epochs: Count = Field(description="passes over the training half")
+    batch_size: Count = Field(description="examples per optimizer update")
+    micro_batch: Count = Field(description="examples per forward pass; gradients are accumulated up to batch_size")
+    learning_rate: Positive = Field(description="peak of the schedule")
+    warmup: Fraction = Field(description="fraction of updates with a linearly rising rate; a cosine to zero follows")
+    weight_decay: float = Field(ge=0, description="AdamW's decoupled decay, on matrices only")
+    clip: Positive = Field(description="largest gradient norm")
+    precision: Literal["fp32", "bf16"] = Field(description="autocast type of forward passes; weights stay fp32")
+    snapshots: Count = Field(description="evenly spaced points of training at which test inputs are predicted")
+    threads: Count = Field(description="CPU threads; part of the recipe, since it decides the last bits")
+
+
+class Evaluate(Strict):
+    """How results are measured."""
+
+    seed: Seed = Field(description="draws the bootstrap")
+    resamples: int = Field(ge=100, description="bootstrap replicates")
+    confidence: float = Field(gt=0, lt=1, description="coverage of every interval")
+    smallest_gap: Fraction = Field(description="ceiling − supervisor accuracy under which PGR is undefined")
+
+
+class Corpus(Open):
+    """The text an embedded ladder is pretrained on, and the language it is written in."""
+
+    family: Name = Field(description="a file in w2s/tasks that can write a corpus")
+    seed: Seed = Field(description="draws lexicon and documents")
+    documents: Count = Field(description="size; a rung that takes more sees documents again")
+
+
+class Answers(Strict):
+    """Words that answer a text by its continuation, for reading a base model without finetuning it."""
+
+    true: list[str] = Field(min_length=1)
+    false: list[str] = Field(min_length=1)
+
+
+class Task(Open):
+    """A data set made into examples; the remaining keys are its family's options."""
+
+    family: Name = Field(description="a file in w2s/tasks")
+    setting: Name = Field(description="a file in w2s/settings")
+    corpus: Name | None = Field(default=None, description="for generated tasks: the language in `corpora`")
+    answers: Answers = Field(description="what the zero-shot control compares")
+    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this task")
+
+
+class Model(Strict):
+    """An embedded rung: a small GPT-NeoX pretrained here, offline, into an ordinary Hugging Face checkpoint."""
+
+    family: Literal["embedded"] = Field(description="where the weights come from")
+    corpus: Name = Field(description="pretraining text, in `corpora`")
+    hidden: Count = Field(description="width")
+    layers: Count = Field(description="depth")
+    steps: int = Field(ge=0, description="pretraining updates of 32 documents")
+    learning_rate: Positive = Field(description="peak pretraining rate")
+    seed: Seed = Field(description="draws initial weights and document order")
+    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
+
+
+class Method(Open):
+    """The recipe by which a student is trained; the remaining keys are its loss's options."""
+
+    loss: Name = Field(description="a function in w2s/training/losses.py")
+
+
+class Params(Strict):
+    """All of params.yaml."""
+
+    grid: Grid
+    split: Split
+    finetune: Finetune
+    evaluate: Evaluate
+    corpora: dict[Name, Corpus]
+    tasks: dict[Name, Task]
+    models: dict[Name, Model]
+    methods: dict[Name, Method]
+
+    def finetune_for(self, task: str, model: str) -> Finetune:
+        """The finetuning recipe for a model on a task: general, then the model's own, then the task's."""
+        merged = self.finetune.model_dump() | self.models[model].finetune | self.tasks[task].finetune
+        return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")
+
+
+def load(path: str | Path = "params.yaml") -> Params:
+    """Read and check the whole file; raises `UserError` that names the key, what was found and what is allowed."""
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from None
+    params = validate(Params, content, str(path))
+    for key, names, catalogue in _references(params):
+        for name in names:
+            if name not in catalogue:
+                raise unknown(f"{path}: {key}", name, catalogue)
+    for task in params.grid.tasks:
+        for model in params.grid.ladder:
+            params.finetune_for(task, model)
+    return params
+
+
+def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:
+    grid = params.grid
+    corpora = list(params.corpora)
+    return [
+        ("grid.tasks", grid.tasks, list(params.tasks)),
+        ("grid.ladder", grid.ladder, list(params.models)),
+        ("grid.methods", grid.methods, list(params.methods)),
+        ("grid.weak (must be in grid.ladder)", grid.weak, grid.ladder),
+        ("grid.strong (must be in grid.ladder)", grid.strong, grid.ladder),
+        *((f"tasks.{name}.corpus", [task.corpus], corpora) for name, task in params.tasks.items() if task.corpus),
+        *((f"models.{name}.corpus", [model.corpus], corpora) for name, model in params.models.items()),
+    ]
+
+
+def options_of(function: Callable[..., Any], entry: Open, where: str) -> dict[str, Any]:
+    """An entry's options, checked against the keyword-only parameters of the function that takes them.
+
+    A parameter's annotation is its range (`Fraction`, `Count`, …); one without a default is required.
+    """
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    schema = create_model(function.__name__, __base__=Strict, **fields)
+    return validate(schema, entry.options, where).model_dump()
+
+
+def validate(schema: type[M], content: Any, where: str) -> M:
+    """`content` as `schema`, or a one-line `UserError` about its first fault."""
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "top level"
+        if fault["type"] == "extra_forbidden":
+            raise unknown(f"{where}: {key}", str(fault["loc"][-1]), _fields_at(schema, fault["loc"][:-1])) from None
+        found = fault["input"]
+        if fault["type"] == "missing":
+            raise UserError(f"{where}: {key} is missing") from None
+        shown = "not a finite number" if isinstance(found, float) and not math.isfinite(found) else repr(found)[:80]
+        raise UserError(f"{where}: {key}: {fault['msg'].removeprefix('Value error, ')} (found {shown})") from None
+
+
+def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """The keys allowed at a place inside a schema, for the error about one that is not."""
+    for part in location:
+        field = schema.model_fields.get(str(part))
+        if field is None:  # a name in a catalogue (dict[Name, Entry]): its entry's schema stays the current one
+            continue
+        inner = getattr(field.annotation, "__args__", (field.annotation,))[-1]
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            schema = inner
+    return list(schema.model_fields)

@@ -1,0 +1,117 @@
+"""The files that pass between stages, where they lie, and how they are read, checked and written.
+
+Everything is Parquet with one row an example and meets by `id`, never by row order. A file is written under a
+temporary name and renamed when whole, so that no later stage can read half of one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from w2s.errors import UserError
+
+BASES = Path("models/base")
+PARTS = ("supervisor", "student", "validation", "test")
+
+TEXTS = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.string())])
+LABELS = pa.schema([("id", pa.string()), ("p", pa.float64())])
+PREDICTIONS = pa.schema([("step", pa.int32()), ("id", pa.string()), ("p", pa.float64())])
+
+
+def part(task: str, name: str) -> Path:
+    """The folder of one part of a task (supervisor, student, validation, test): inputs.parquet and truth.parquet."""
+    return Path("data/tasks", task, name)
+
+
+def weak_labels(task: str, weak: str, seed: int) -> Path:
+    """The folder of one supervisor's labels: student.parquet, validation.parquet, test.parquet."""
+    return Path("data/weak_labels", task, weak, str(seed))
+
+
+def read(path: Path, schema: pa.Schema) -> pa.Table:
+    """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
+    if not table.schema.equals(schema):
+        found, wanted = (", ".join(f"{f.name}: {f.type}" for f in s) for s in (table.schema, schema))
+        raise UserError(f"{path}: columns are ({found}), expected ({wanted})")
+    if any(column.null_count for column in table.columns):
+        raise UserError(f"{path}: has empty values")
+    keys = [name for name in ("step", "id") if name in table.column_names]
+    if table.group_by(keys).aggregate([]).num_rows < table.num_rows:
+        raise UserError(f"{path}: an id occurs twice")
+    return table
+
+
+def read_labels(path: Path) -> pa.Table:
+    """Soft labels or truth: id, p = P(true) in [0, 1]."""
+    return _probabilities(read(path, LABELS), path)
+
+
+def read_predictions(path: Path) -> pa.Table:
+    """Predictions on test inputs: step of training, id, p = P(true); the largest step is the final one."""
+    return _probabilities(read(path, PREDICTIONS), path)
+
+
+def _probabilities(table: pa.Table, path: Path) -> pa.Table:
+    p = table["p"].to_numpy()
+    if not ((p >= 0) & (p <= 1)).all():  # false for NaN too
+        raise UserError(f"{path}: column p has a value that is not a probability in [0, 1]")
+    return table
+
+
+def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
+    """The labels' p in the order of `ids`; both must name exactly the same examples."""
+    rows = pc.index_in(ids, value_set=labels["id"])
+    missing = rows.null_count
+    if missing or len(labels) != len(ids):
+        extra = len(labels) - (len(ids) - missing)
+        raise UserError(f"{where}: ids do not match the inputs ({missing} missing, {extra} unknown)")
+    return labels["p"].take(rows).to_numpy()
+
+
+def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
+    """Write columns as Parquet, whole or not at all."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.table(columns, schema=schema), temporary)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` (file or folder) that takes its name when the block succeeds, else vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    _remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _remove(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

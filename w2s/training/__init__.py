@@ -1,0 +1,1 @@
+"""Batches, losses, methods and the one loop that trains everything."""

@@ -1,0 +1,19 @@
+"""Which examples meet in an update: length-bucketed, reshuffled every epoch by an explicit generator."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+POOL = 32  # batches sorted by length together: wide enough to save padding, narrow enough to keep batches mixed
+
+
+def epoch(lengths: Sequence[int], batch_size: int, rng: torch.Generator) -> Iterator[list[int]]:
+    """Every index once, in batches of similar lengths and random order; one batch may be smaller than the rest."""
+    order = torch.randperm(len(lengths), generator=rng).tolist()
+    pool = POOL * batch_size
+    batches = []
+    for start in range(0, len(order), pool):
+        chunk = sorted(order[start : start + pool], key=lambda index: lengths[index])
+        batches += [chunk[first : first + batch_size] for first in range(0, len(chunk), batch_size)]
+    for position in torch.randperm(len(batches), generator=rng).tolist():
+        yield batches[position]
