@@ -13,4 +13,4 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> UserError:
     names = [str(item) for item in allowed]
     nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    return UserError(f"{kind}: unknown name '{name}' (known: {', '.join(names)}){hint}")
+    return UserError(f"{kind}: unknown name '{name}' (known: {', '.join(names) or 'none'}){hint}")

@@ -6,13 +6,12 @@ checked by `options_of` where the function is looked up, so adding one touches n
 """
 
 import inspect
-import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, create_model
+from ruamel.yaml import YAML, YAMLError
 
 from w2s.errors import UserError, unknown
 
@@ -21,9 +20,19 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
+Word = Annotated[str, Field(min_length=1)]
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+def _distinct(items: list[T]) -> list[T]:
+    if len(set(items)) < len(items):
+        raise ValueError("must not hold anything twice")
+    return items
+
+
+Several = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Strict(BaseModel):
@@ -45,19 +54,12 @@ class Open(Strict):
 class Grid(Strict):
     """Every combination of tasks, weak, strong, methods and seeds is one cell."""
 
-    tasks: list[Name] = Field(min_length=1, description="names in `tasks`")
-    ladder: list[Name] = Field(min_length=1, description="base models to make or fetch, by rising size")
-    weak: list[Name] = Field(min_length=1, description="supervisors; each is in the ladder")
-    strong: list[Name] = Field(min_length=1, description="students; each is in the ladder")
-    methods: list[Name] = Field(min_length=1, description="names in `methods`")
-    seeds: list[Seed] = Field(min_length=1, description="finetuning seeds")
-
-    @model_validator(mode="after")
-    def _no_repeats(self) -> Self:
-        for key, values in self:
-            if len(set(values)) < len(values):
-                raise ValueError(f"'{key}' names something twice: {values}")
-        return self
+    tasks: Several[Name] = Field(description="names in `tasks`")
+    ladder: Several[Name] = Field(description="base models to make or fetch, by rising size")
+    weak: Several[Name] = Field(description="supervisors; each is in the ladder")
+    strong: Several[Name] = Field(description="students; each is in the ladder")
+    methods: Several[Name] = Field(description="names in `methods`")
+    seeds: Several[Seed] = Field(description="finetuning seeds")
 
 
 class Split(Strict):
@@ -105,8 +107,8 @@ class Corpus(Open):
 class Answers(Strict):
     """Words that answer a text by its continuation, for reading a base model without finetuning it."""
 
-    true: list[str] = Field(min_length=1)
-    false: list[str] = Field(min_length=1)
+    true: Several[Word]
+    false: Several[Word]
 
 
 class Task(Open):
@@ -159,17 +161,21 @@ class Params(Strict):
 def load(path: str | Path = "params.yaml") -> Params:
     """Read and check the whole file; raises `UserError` that names the key, what was found and what is allowed."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))  # as DVC reads it
+    except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}: not valid YAML{line} ({getattr(error, 'problem', error)})") from None
     params = validate(Params, content, str(path))
     for key, names, catalogue in _references(params):
         for name in names:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
-    for task in params.grid.tasks:
-        for model in params.grid.ladder:
-            params.finetune_for(task, model)
+    for kind, entries in (("models", params.models), ("tasks", params.tasks)):
+        for name, entry in entries.items():
+            validate(Finetune, params.finetune.model_dump() | entry.finetune, f"{path}: {kind}.{name}.finetune")
     return params
 
 
@@ -201,20 +207,36 @@ def options_of(function: Callable[..., Any], entry: Open, where: str) -> dict[st
     return validate(schema, entry.options, where).model_dump()
 
 
+# pydantic's words, where they are not a user's.
+SAYS = {
+    "dict_type": "must be a mapping of keys to values",
+    "model_type": "must be a mapping of keys to values",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "string_type": "must be text",
+    "list_type": "must be a list",
+    "too_short": "must have at least one item",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must be one word of letters, digits and . _ -, a dash only between others",
+}
+
+
 def validate(schema: type[M], content: Any, where: str) -> M:
     """`content` as `schema`, or a one-line `UserError` about its first fault."""
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        fault = error.errors()[0]
+        faults = error.errors()
+        fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # a slip of the pen
         key = ".".join(str(part) for part in fault["loc"] if part != "[key]") or "top level"
         if fault["type"] == "extra_forbidden":
             raise unknown(f"{where}: {key}", str(fault["loc"][-1]), _fields_at(schema, fault["loc"][:-1])) from None
-        found = fault["input"]
         if fault["type"] == "missing":
             raise UserError(f"{where}: {key} is missing") from None
-        shown = "not a finite number" if isinstance(found, float) and not math.isfinite(found) else repr(found)[:80]
-        raise UserError(f"{where}: {key}: {fault['msg'].removeprefix('Value error, ')} (found {shown})") from None
+        says = SAYS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+        says = says.replace("Input should be", "must be")
+        found = "nothing" if fault["input"] is None else repr(fault["input"])
+        raise UserError(f"{where}: {key}: {says} (found {found[:80]}{'…' if len(found) > 80 else ''})") from None
 
 
 def _fields_at(schema: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

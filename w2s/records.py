@@ -40,13 +40,13 @@ def weak_labels(task: str, weak: str, seed: int) -> Path:
 def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+        found, wanted = (", ".join(f"{field.name}: {field.type}" for field in s) for s in (table.schema, schema))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
     if not table.schema.equals(schema):
-        found, wanted = (", ".join(f"{f.name}: {f.type}" for f in s) for s in (table.schema, schema))
         raise UserError(f"{path}: columns are ({found}), expected ({wanted})")
     if any(column.null_count for column in table.columns):
         raise UserError(f"{path}: has empty values")
@@ -86,7 +86,7 @@ def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
 def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
     """Write columns as Parquet, whole or not at all."""
     with atomic(path) as temporary:
-        pq.write_table(pa.table(columns, schema=schema), temporary)
+        pq.write_table(pa.table(columns, schema=schema), temporary, write_page_checksum=True)
 
 
 def write_json(path: Path, content: Any) -> None:

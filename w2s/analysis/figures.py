@@ -10,6 +10,7 @@ Drawn with Agg and bundled fonts, without dates or versions in the file: the sam
 import csv
 import io
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,10 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 Row = dict[str, Any]
-Tables = dict[str, list[Row]]
 
 WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
 DPI = 150
@@ -67,25 +66,40 @@ STYLE: dict[Any, Any] = {
     "lines.linewidth": 1.8,
     "lines.markersize": 5.5,
     "legend.frameon": False,
+    "legend.borderpad": 0.15,
     "legend.fontsize": 9.5,
 }
-TEXT_COLUMNS = frozenset(
+TEXT = frozenset(
     {"task", "series", "role", "weak", "strong", "method", "model", "metric", "subset", "reason", "pgr_reason"}
 )
 
 
+class Table(list[Row]):
+    """The rows of a CSV file: numbers as floats, an empty number as None."""
+
+    def __init__(self, file: Path) -> None:
+        with file.open(newline="") as lines:
+            for row in csv.DictReader(lines):
+                self.append({key: text if key in TEXT else float(text) if text else None for key, text in row.items()})
+        self._indices: dict[tuple[str, ...], dict[tuple[Any, ...], list[Row]]] = {}
+
+    def select(self, **wanted: str) -> list[Row]:
+        """The rows that have these values, by an index a set of columns (a large grid asks thousands of times)."""
+        columns = tuple(wanted)
+        if columns not in self._indices:
+            index = self._indices[columns] = defaultdict(list)
+            for row in self:
+                index[tuple(row[column] for column in columns)].append(row)
+        return self._indices[columns].get(tuple(wanted.values()), [])
+
+
+Tables = dict[str, Table]
+
+
 def read_tables(reports: Path) -> Tables:
-    """The tables under `reports/` by name; numbers as floats, an empty number as None."""
+    """The tables under `reports/` by name."""
     files = [reports / "summary.csv", reports / "results.csv", *sorted((reports / "plots").glob("*.csv"))]
-    return {file.stem: _read(file) for file in files}
-
-
-def _read(file: Path) -> list[Row]:
-    with file.open(newline="") as lines:
-        return [
-            {key: text if key in TEXT_COLUMNS else float(text) if text else None for key, text in row.items()}
-            for row in csv.DictReader(lines)
-        ]
+    return {file.stem: Table(file) for file in files}
 
 
 @dataclass(frozen=True)
@@ -102,9 +116,7 @@ class Grid:
     def of(cls, tables: Tables) -> "Grid":
         size = {row["model"]: row["parameters"] for row in tables["scaling"]}
         cells = tables["pgr"]
-        weak, strong = (
-            sorted({row[key]: 0 for row in cells}, key=lambda model: size[model]) for key in ("weak", "strong")
-        )
+        weak, strong = (sorted(distinct(cells, key), key=size.__getitem__) for key in ("weak", "strong"))
         return cls(distinct(cells, "task"), weak, strong, distinct(cells, "method"), size)
 
     @property
@@ -116,10 +128,8 @@ class Grid:
 
     def method(self, method: str) -> dict[str, Any]:
         index = self.methods.index(method)
-        return {
-            "color": METHOD_COLOURS[index % len(METHOD_COLOURS)],
-            "marker": METHOD_MARKERS[index % len(METHOD_MARKERS)],
-        }
+        colour, marker = (looks[index % len(looks)] for looks in (METHOD_COLOURS, METHOD_MARKERS))
+        return {"color": colour, "marker": marker}
 
     def label(self, task: str, *rest: str) -> str:
         """A panel's title; the task goes without saying when there is only one."""
@@ -129,11 +139,6 @@ class Grid:
 def distinct(rows: Iterable[Row], key: str) -> list[str]:
     """The values of a column, each once, in order of appearance."""
     return list(dict.fromkeys(row[key] for row in rows))
-
-
-def select(rows: Iterable[Row], **wanted: Any) -> list[Row]:
-    """The rows that have these values."""
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
 
 
 def human(parameters: float) -> str:
@@ -162,13 +167,14 @@ def scaling(tables: Tables) -> Figure:
         [[(task, method) for method in grid.methods] for task in grid.tasks],
     )
     for (task, method), axes in panels.items():
-        rows = select(tables["scaling"], task=task, method=method)
+        table = tables["scaling"]
+        rows = table.select(task=task, method=method)
         edge = max(row["parameters"] for row in rows)
         for name, colour in [
             ("ground truth", INK),
             *((f"supervisor {weak}", grid.supervisor(weak)) for weak in grid.weak),
         ]:
-            line = select(rows, series=name)
+            line = table.select(task=task, method=method, series=name)
             x, y, low, high = ([row[key] for row in line] for key in ("parameters", "accuracy", "low", "high"))
             axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(x, y, color=colour, marker="o")
@@ -192,7 +198,8 @@ def pgr(tables: Tables) -> Figure:
         [[(task,) for task in grid.tasks]],
         columns=2,
         shared=0,
-        height=0.7 + len(grid.pairs) * max(0.32, 0.19 * len(grid.methods)),
+        height=len(grid.pairs) * max(0.36, 0.19 * len(grid.methods)),
+        left=0.35 + 0.075 * max(len(weak + strong) + 3 for weak, strong in grid.pairs),
     )
     ends = [row[key] for row in tables["pgr"] if row["pgr"] is not None for key in ("pgr", "low", "high")]
     left, right = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
@@ -201,7 +208,7 @@ def pgr(tables: Tables) -> Figure:
             undefined: dict[str, list[float]] = {}
             for index, method in enumerate(grid.methods):
                 y = position + (index - (len(grid.methods) - 1) / 2) * lane
-                for row in select(tables["pgr"], task=task, weak=weak, strong=strong, method=method):
+                for row in tables["pgr"].select(task=task, weak=weak, strong=strong, method=method):
                     if row["pgr"] is None:
                         undefined.setdefault(row["reason"], []).append(y)
                     else:
@@ -219,7 +226,7 @@ def pgr(tables: Tables) -> Figure:
         _y_label(axes, "")
         axes.set_yticks(range(len(grid.pairs)), [f"{weak} → {strong}" for weak, strong in grid.pairs])
         axes.tick_params(axis="y", length=0)
-        axes.set_title(grid.label(task))
+        axes.set_title(task)
     return figure
 
 
@@ -245,7 +252,7 @@ def agreement(tables: Tables) -> Figure:
     for (task, weak), axes in panels.items():
         for method in grid.methods:
             for subset, look in subsets.items():
-                rows = select(tables["agreement"], task=task, weak=weak, method=method, subset=subset)
+                rows = tables["agreement"].select(task=task, weak=weak, method=method, subset=subset)
                 rows = sorted(
                     (row for row in rows if row["agreement"] is not None), key=lambda row: grid.size[row["strong"]]
                 )
@@ -273,12 +280,12 @@ def curves(tables: Tables) -> Figure:
         _by_pair(grid),
     )
     for (task, weak, strong), axes in panels.items():
-        for row in select(tables["summary"], task=task, role="supervisor", weak=weak, metric="accuracy"):
+        for row in tables["summary"].select(task=task, role="supervisor", weak=weak, metric="accuracy"):
             axes.axhline(row["value"], color=grid.supervisor(weak), linestyle=":", linewidth=1.6)
-        ceiling = select(tables["curves"], task=task, role="ceiling", strong=strong)
+        ceiling = tables["curves"].select(task=task, role="ceiling", strong=strong)
         axes.plot([row["progress"] for row in ceiling], [row["accuracy"] for row in ceiling], color=INK, linewidth=1.2)
         for method in grid.methods:
-            rows = select(tables["curves"], task=task, role="student", weak=weak, strong=strong, method=method)
+            rows = tables["curves"].select(task=task, role="student", weak=weak, strong=strong, method=method)
             x, y, low, high, agreed = (
                 [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
             )
@@ -295,7 +302,7 @@ def curves(tables: Tables) -> Figure:
 def training(tables: Tables) -> Figure:
     """Loss and accuracy against the labels trained on: colour says whose labels, line style which model."""
     grid = Grid.of(tables)
-    rows = tables["training"]
+    table = tables["training"]
     dash = {strong: LINE_STYLES[index % len(LINE_STYLES)] for index, strong in enumerate(grid.strong)}
     legend = [_key("ceilings", color=INK)]
     legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
@@ -309,20 +316,19 @@ def training(tables: Tables) -> Figure:
         [[(task, quantity, column) for column in columns] for task in grid.tasks for quantity in ("loss", "accuracy")],
         columns=4,
         shared=2,
-        height=2.5,
     )
     for (task, quantity, column), axes in panels.items():
         runs: list[tuple[list[Row], dict[str, Any]]] = []
         if column == truth:
             for weak in grid.weak:
-                runs.append((select(rows, task=task, role="supervisor", weak=weak), {"color": grid.supervisor(weak)}))
+                runs.append((table.select(task=task, role="supervisor", weak=weak), {"color": grid.supervisor(weak)}))
             for strong in grid.strong:
                 runs.append(
-                    (select(rows, task=task, role="ceiling", strong=strong), {"color": INK, "linestyle": dash[strong]})
+                    (table.select(task=task, role="ceiling", strong=strong), {"color": INK, "linestyle": dash[strong]})
                 )
         else:
             for weak, strong in grid.pairs:
-                student = select(rows, task=task, role="student", weak=weak, strong=strong, method=column)
+                student = table.select(task=task, role="student", weak=weak, strong=strong, method=column)
                 runs.append((student, {"color": grid.supervisor(weak), "linestyle": dash[strong]}))
         for run, look in runs:
             known = [(row["step"], row[quantity]) for row in run if row[quantity] is not None]
@@ -352,14 +358,12 @@ def calibration(tables: Tables) -> Figure:
     )
     for (task, weak, strong), axes in panels.items():
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=1)
-        rows = select(tables["calibration"], task=task)
-        _reliability(axes, select(rows, role="ceiling", strong=strong), {"color": INK, "marker": "o"}, 1.3)
-        _reliability(
-            axes, select(rows, role="supervisor", weak=weak), {"color": grid.supervisor(weak), "marker": "o"}, 1.3
-        )
+        table = tables["calibration"]
+        _reliability(axes, table.select(task=task, role="ceiling", strong=strong), INK, "o", 1.3)
+        _reliability(axes, table.select(task=task, role="supervisor", weak=weak), grid.supervisor(weak), "o", 1.3)
         for method in grid.methods:
-            student = select(rows, role="student", weak=weak, strong=strong, method=method)
-            _reliability(axes, student, grid.method(method), 1.8)
+            student = table.select(task=task, role="student", weak=weak, strong=strong, method=method)
+            _reliability(axes, student, **grid.method(method), width=1.8)
         axes.set_title(grid.label(task, f"{weak} → {strong}"))
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         _percent(axes, "share true", "stated probability")
@@ -397,31 +401,43 @@ def _layout(
     columns: int = 3,
     shared: int = 1,
     height: float | None = None,
+    left: float = 0.75,
 ) -> tuple[Figure, dict[tuple[str, ...], Axes]]:
     """A header over panels by key; every group begins a new row and wraps after `columns`.
 
-    Panels whose keys agree in their first `shared` parts have the same y axis; `height` is a panel's, in inches.
+    Panels whose keys agree in their first `shared` parts have the same y axis; `height` is a panel's and `left` the
+    room for its labels, in inches. All places are computed here: a layout engine takes minutes for 500 panels.
     """
     columns = min(columns, max(len(group) for group in groups))
-    height = height or {1: 4.2, 2: 3.4, 3: 2.8}.get(columns, 2.6)
-    lines = math.ceil(sum(len(str(key.get_label())) * 0.078 + 0.75 for key in legend) / WIDTH)
-    header = 0.64 + 0.22 * lines
     rows = sum(math.ceil(len(group) / columns) for group in groups)
-    figure = Figure(figsize=(WIDTH, header + rows * height), layout=ConstrainedLayoutEngine(w_pad=0.09, wspace=0.03))
-    head, body = figure.subfigures(2, 1, squeeze=False, height_ratios=[header, rows * height])[:, 0]
-    head.text(0.012, 1 - 0.08 / header, title, fontsize=14, weight="bold", va="top")
-    head.text(0.012, 1 - 0.37 / header, subtitle, fontsize=9.5, color=QUIET, va="top")
-    place = (0.004, 1 - 0.56 / header)
-    head.legend(
-        handles=legend, loc="upper left", bbox_to_anchor=place, ncols=math.ceil(len(legend) / lines), handlelength=2.4
+    height = height or {1: 3.5, 2: 2.6, 3: 2.0}.get(columns, 1.75)
+    lines = math.ceil(sum(len(str(key.get_label())) * 0.078 + 0.75 for key in legend) / WIDTH)
+    header, gap, bottom, right, between = 0.98 + 0.22 * lines, 0.68, 0.6, 0.28, 0.42
+    total = header + rows * height + (rows - 1) * gap + bottom
+    figure = Figure(figsize=(WIDTH, total))
+    figure.text(0.006, 1 - 0.08 / total, title, fontsize=14, weight="bold", va="top")
+    figure.text(0.006, 1 - 0.37 / total, subtitle, fontsize=9.5, color=QUIET, va="top")
+    place, across = (0.004, 1 - 0.6 / total), math.ceil(len(legend) / lines)
+    figure.legend(
+        handles=legend, loc="upper left", bbox_to_anchor=place, ncols=across, handlelength=2.4, borderaxespad=0
     )
-    cells = body.add_gridspec(rows, columns)
+    width = (WIDTH - left - right - (columns - 1) * between) / columns
+    cells = figure.add_gridspec(
+        rows,
+        columns,
+        left=left / WIDTH,
+        right=1 - right / WIDTH,
+        top=1 - header / total,
+        bottom=bottom / total,
+        hspace=gap / height,
+        wspace=between / width,
+    )
     panels: dict[tuple[str, ...], Axes] = {}
     first: dict[tuple[str, ...], Axes] = {}
     row = 0
     for group in groups:
         for index, key in enumerate(group):
-            axes = body.add_subplot(cells[row + index // columns, index % columns], sharey=first.get(key[:shared]))
+            axes = figure.add_subplot(cells[row + index // columns, index % columns], sharey=first.get(key[:shared]))
             panels[key] = first[key[:shared]] = axes
         row += math.ceil(len(group) / columns)
     return figure, panels
@@ -467,8 +483,7 @@ def _sizes(axes: Axes, grid: Grid, models: list[str]) -> None:
     ordered = sorted(models, key=grid.size.__getitem__)
     low, high = math.log(grid.size[ordered[0]]), math.log(grid.size[ordered[-1]])
     margin = 0.06 * (high - low) or 0.5
-    spec = axes.get_subplotspec()
-    inches = (WIDTH / spec.get_gridspec().ncols if spec else WIDTH) - 0.9
+    inches = axes.get_position().width * WIDTH
     labels, end = [], -math.inf
     for model in ordered:
         name = f"{model}\n{human(grid.size[model])}" if max(map(len, ordered)) <= 8 else human(grid.size[model])
@@ -496,13 +511,11 @@ def _interval(
         axes.plot(value, y, **look, markersize=6.5, markeredgecolor="white", zorder=3)
 
 
-def _reliability(axes: Axes, rows: list[Row], look: dict[str, Any], width: float) -> None:
+def _reliability(axes: Axes, rows: list[Row], color: str, marker: str, width: float) -> None:
     rows = [row for row in rows if row["count"]]
     x, y, count = ([row[key] for row in rows] for key in ("confidence", "frequency", "count"))
-    axes.plot(x, y, color=look["color"], linewidth=width, alpha=0.8)
-    axes.scatter(
-        x, y, s=[6 + 110 * n / sum(count) for n in count], color=look["color"], marker=look["marker"], zorder=2
-    )
+    axes.plot(x, y, color=color, linewidth=width, alpha=0.8)
+    axes.scatter(x, y, s=[6 + 110 * n / sum(count) for n in count], color=color, marker=marker, zorder=2)
 
 
 def _smooth(values: list[float]) -> list[float]:

@@ -161,7 +161,7 @@ def _recovered(results: Results, pairs: list[Pair], confidence: float) -> str:
     widest = defined[0]
     recovered = {method: results.student(widest, method, "pgr") for method in results.grid.methods}
     naive = recovered.pop(results.baseline)
-    ends = f"{percent(widest.supervisor.value)} to {percent(widest.ceiling.value)} correct"
+    ends = f"supervisor {percent(widest.supervisor.value)}, ceiling {percent(widest.ceiling.value)} correct"
     said = f"at the widest gap, {results.name(widest)} ({ends}), the {results.baseline} method recovers "
     said += f"{percent(naive.value, 0)} of it ({percent(confidence, 0)} interval {_range(naive)})"
     if recovered:
@@ -180,7 +180,7 @@ def checks(results: Results) -> list[Check]:
         for strong in grid.strong:
             estimate = results.get(task, "scratch", "accuracy", strong=strong)
             scratch.append((grid.label(task, strong), interval(estimate), _near_chance(estimate)))
-    found.append(Check("Without pretraining, the same models stay near chance (50 ± 5 %)", scratch))
+    found.append(Check("Without pretraining, the same models stay near chance (50 ± 5\u202f%)", scratch))
     for method in grid.methods:
         over = [(pair, results.student(pair, method, "over_supervisor")) for pair in pairs]
         evidence = [(results.name(pair), points(estimate), estimate.versus(0)) for pair, estimate in over]

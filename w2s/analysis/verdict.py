@@ -21,8 +21,9 @@ from w2s.errors import UserError
 
 REPORTS, SUMMARY, RESULTS = "reports/", "reports/summary.csv", "reports/results.csv"
 LOCK, PARAMS = "dvc.lock", "params.yaml"
-FOLDERS = ("data/weak_labels", "models/supervisor", "models/ceiling", "models/student", "models/control")
+FOLDERS = ("data/weak_labels", "models/base", "models/supervisor", "models/ceiling", "models/student", "models/control")
 TRAINED = tuple(f"{folder}/" for folder in FOLDERS)  # where the outputs of training lie
+BASES = "models/base/"
 SHOWN = 10  # lines of any list
 
 Row = dict[str, str]
@@ -143,14 +144,21 @@ def compare(here: Side, committed: Side) -> tuple[bool, list[str]]:
 
 
 def explain(here: Side, committed: Side) -> list[str]:
-    """The parameters that differ: a variant is not a reproduction."""
+    """What the numbers alone do not say: other base models to start from, and parameters that differ."""
+    bases = [path for path in committed.trained if path.startswith(BASES) and path in here.trained]
+    other = [path.removeprefix(BASES) for path in bases if here.trained[path] != committed.trained[path]]
+    notes = [
+        "",
+        f"Base models that differ in bits: {', '.join(other)}. Pretraining took another path here (another processor,",
+        "or changed parameters or code); how far that alone moves accuracies is not part of the committed intervals.",
+    ]
     lines = []
     for key in dict.fromkeys([*committed.params, *here.params]):
         old, new = (json.dumps(side.params[key]) if key in side.params else "absent" for side in (committed, here))
         if old != new:
             lines.append(f"  {key}: {old} -> {new}")
     heading = ["", "Parameters that differ, committed -> here (a variant is not a reproduction):"]
-    return heading + _shortened(lines) if lines else []
+    return (notes if other else []) + (heading + _shortened(lines) if lines else [])
 
 
 def parse(files: dict[str, str], where: str = "") -> Side:

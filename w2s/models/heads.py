@@ -11,10 +11,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from w2s.errors import UserError
 
 HEAD = "head.safetensors"
+
+logging.disable_progress_bar()  # training has a bar of its own
 
 
 class ScalarHead(nn.Module):
@@ -28,7 +31,10 @@ class ScalarHead(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Token ids and mask, both [batch, length], to logits [batch]; padding may be on either side."""
+        """Token ids and mask, both [batch, length], to logits [batch]; padding is on the right.
+
+        For bodies with relative positions, the embedded ones among them, it may be on either side.
+        """
         hidden = self.body(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
         positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
         last = (attention_mask * positions).argmax(dim=1)
@@ -54,7 +60,7 @@ def from_scratch(folder: Path, seed: int) -> ScalarHead:
     """The same architecture with the random weights its own initialiser draws."""
     config = opened(AutoConfig, folder)
     with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return ScalarHead(AutoModel.from_config(config, dtype=torch.float32))
 
 
@@ -72,10 +78,16 @@ def opened(kind: Any, folder: Path) -> Any:
     """A config, tokenizer or fp32 model of an `Auto…` class from a checkpoint folder; faults become one line."""
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder}: no model here (`dvc repro` makes it)")
-    weights = {} if kind in (AutoConfig, AutoTokenizer) else {"dtype": torch.float32, "use_safetensors": True}
     try:
-        return kind.from_pretrained(folder, local_files_only=True, **weights)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        if kind in (AutoConfig, AutoTokenizer):
+            return kind.from_pretrained(folder, local_files_only=True)
+        model, report = kind.from_pretrained(
+            folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+        )
+        if missing := sorted(key for key in report["missing_keys"] if not key.startswith("pooler.")):
+            raise ValueError(f"weights are missing: {missing[0]} and {len(missing) - 1} more")
+        return model
+    except Exception as error:  # third-party parsers fail in whatever way the damage leads them to
         raise _damaged(folder, error) from None
 
 

@@ -21,7 +21,7 @@ from w2s.tasks import Example
 
 T = TypeVar("T")
 
-ASPECTS = "food service room view staff music price garden breakfast pool lobby bed".split()
+ASPECTS = ["food", "service", "room", "view", "staff", "music", "price", "garden", "breakfast", "pool", "lobby", "bed"]
 GRAMMAR = ". , was very quite not hardly and although but they said it right wrong i chose first second third felt"
 VERDICTS = {True: ("happy", "glad"), False: ("sad", "upset")}
 ORDINALS = ("first", "second", "third")

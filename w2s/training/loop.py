@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from dvclive import Live
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -62,7 +61,7 @@ def train(
     one point every `log_every` updates. Raises `UserError` when the loss is not finite.
     """
     prepare_torch(recipe.threads)
-    set_seed(seed)  # for dropout, which knows the global generator only
+    torch.manual_seed(seed)  # for dropout, which knows the global generator only
     accelerator = Accelerator(mixed_precision="no" if recipe.precision == "fp32" else recipe.precision)
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     others = [parameter for parameter in model.parameters() if parameter.ndim < 2]

@@ -1,0 +1,74 @@
+"""Tiny checkpoints of three architectures, as a stage or the hub would leave them on disk."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import settings
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import (
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerFast,
+)
+
+from w2s.models import embedded
+
+settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
+settings.load_profile("w2s")
+
+WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]
+
+
+@pytest.fixture(scope="session")
+def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded rung as it is before pretraining."""
+    folder = tmp_path_factory.mktemp("embedded")
+    tokenizer = embedded.tokenizer(WORDS)
+    config = embedded.architecture(len(tokenizer), hidden=16, layers=1)
+    embedded.initialized(config, torch.Generator().manual_seed(0)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """GPT-2 as on the hub: with dropout, no padding token, and a real word as token 0."""
+    folder = tmp_path_factory.mktemp("gpt2")
+    inner = Tokenizer(models.WordLevel({word: index for index, word in enumerate([*WORDS, "<unk>"])}, "<unk>"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", model_max_length=32)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        config = GPT2Config(vocab_size=len(tokenizer), n_embd=16, n_layer=1, n_head=2, n_positions=32)
+        GPT2LMHeadModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bert_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder, saved without its pooler, as masked language models are."""
+    folder = tmp_path_factory.mktemp("bert")
+    special = ["[PAD]", "[CLS]", "[SEP]", "[UNK]"]
+    inner = Tokenizer(models.WordLevel({word: index for index, word in enumerate([*special, *WORDS])}, "[UNK]"))
+    inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    inner.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", None, [("[CLS]", 1), ("[SEP]", 2)])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=inner, pad_token="[PAD]", unk_token="[UNK]", model_max_length=32
+    )
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    with torch.random.fork_rng():
+        torch.manual_seed(2)
+        config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=32, **sizes)
+        BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(params=["embedded", "gpt2", "bert"])
+def checkpoint(request: pytest.FixtureRequest) -> Path:
+    """Each of the three in turn."""
+    return request.getfixturevalue(f"{request.param}_folder")

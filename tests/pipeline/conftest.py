@@ -1,0 +1,89 @@
+"""A real repository with a micro grid, reproduced once by the real `dvc`; each test works on a copy of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MICRO = {
+    "grid.ladder": ["xs", "m"],
+    "grid.weak": ["xs"],
+    "grid.strong": ["m"],
+    "grid.seeds": [0],
+    "split": {"seed": 0, "supervisor": 96, "student": 96, "validation": 32, "test": 128},
+    "corpora.reviews.documents": 2000,
+    "models.xs.steps": 60,
+    "models.m.steps": 60,
+    "finetune.snapshots": 2,
+    "evaluate.resamples": 100,
+}
+PEOPLE = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+
+
+class Workspace:
+    """A checkout in which commands run as a user would type them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        """The command's stdout and stderr; asserts that it succeeds, or fails."""
+        bin_folder = str(Path(sys.executable).parent)
+        environment = os.environ | {"PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "DVC_NO_ANALYTICS": "1"}
+        for name in ("DVC_EXP_BASELINE_REV", "DVC_EXP_NAME", "DVC_ROOT"):
+            environment.pop(name, None)
+        done = subprocess.run(command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=600)
+        assert (done.returncode != 0) == fails, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def git(self, *arguments: str) -> str:
+        return self.run("git", *PEOPLE, *arguments)
+
+    def stages_run(self, output: str) -> set[str]:
+        """Names of the stages that a `dvc repro` or `dvc exp run` printed as running."""
+        return {line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage '")}
+
+    def set(self, key: str, value: object) -> None:
+        """Change one parameter in params.yaml, by its dotted key."""
+        file = self.path / "params.yaml"
+        params = yaml.safe_load(file.read_text())
+        *way, last = key.split(".")
+        place = params
+        for part in way:
+            place = place[part]
+        place[last] = value
+        file.write_text(yaml.safe_dump(params, sort_keys=False))
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The micro grid after one `dvc repro`, its results committed. Not to be changed: take `workspace`."""
+    path = tmp_path_factory.mktemp("micro")
+    files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    for name in files.stdout.split():
+        if name != "dvc.lock" and not name.startswith("reports/") and (ROOT / name).is_file():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, path / name)
+    workspace = Workspace(path)
+    for key, value in MICRO.items():
+        workspace.set(key, value)
+    workspace.git("init", "-q")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "micro")
+    workspace.run("dvc", "repro")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "results")
+    return workspace
+
+
+@pytest.fixture
+def workspace(reproduced: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of the reproduced micro repository."""
+    path = tmp_path / "repo"
+    shutil.copytree(reproduced.path, path, symlinks=True)
+    return Workspace(path)

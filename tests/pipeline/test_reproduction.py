@@ -1,0 +1,129 @@
+"""`dvc repro` on a micro grid: determinism, what hides from whom, and errors as a user meets them."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.pipeline.conftest import Workspace
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
+    reports = workspace.path / "reports"
+    names = {str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file()}
+    assert {"metrics.json", "results.csv", "summary.csv", "report.html", "figures/scaling.png"} <= names
+    output = workspace.run("dvc", "repro")
+    assert workspace.stages_run(output) == set()
+    assert "up to date" in output
+    assert "bit-identical" in workspace.run("python", "-m", "w2s", "verdict").lower()
+
+
+def test_forced_rerun_gives_the_same_bits(workspace: Workspace) -> None:
+    before = (workspace.path / "dvc.lock").read_text()
+    output = workspace.run("dvc", "repro", "--force")
+    assert {"prepare@reviews", "base@m", "student@reviews-xs-m-naive-0", "plot"} <= workspace.stages_run(output)
+    assert (workspace.path / "dvc.lock").read_text() == before
+    assert workspace.git("status", "--porcelain") == ""
+
+
+def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
+    """Nothing hidden is read undeclared: with the truth gone, label and student give the same bits."""
+    labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"
+    predictions = workspace.path / "models/student/reviews/xs/m/confidence/0/predictions.parquet"
+    before = digest(labels), digest(predictions)
+    for part in ("student", "validation", "test", "supervisor"):
+        (workspace.path / f"data/tasks/reviews/{part}/truth.parquet").unlink()
+    shutil.rmtree(labels.parent)
+    shutil.rmtree(predictions.parent)
+    workspace.run("python", "-m", "stages.label", "reviews", "xs", "0")
+    workspace.run("python", "-m", "stages.student", "reviews", "xs", "m", "confidence", "0")
+    assert (digest(labels), digest(predictions)) == before
+
+
+def test_examples_meet_by_id_not_by_row(workspace: Workspace) -> None:
+    """Weak labels in another row order train the same student."""
+    labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"
+    predictions = workspace.path / "models/student/reviews/xs/m/naive/0/predictions.parquet"
+    before = digest(predictions)
+    pq.write_table(pq.read_table(labels).sort_by("p"), labels)
+    workspace.run("python", "-m", "stages.student", "reviews", "xs", "m", "naive", "0")
+    assert digest(predictions) == before
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("grid.tasks", ["reviewz"], "grid.tasks: unknown name 'reviewz' (known: reviews); did you mean 'reviews'?"),
+        ("grid.methods", ["naive", "confidense"], "did you mean 'confidence'?"),
+        ("grid.ladder", ["xs", "mm"], "grid.ladder: unknown name 'mm'"),
+        ("grid.weak", ["s"], "grid.weak (must be in grid.ladder): unknown name 's' (known: xs, m)"),
+        ("grid.seeds", [], "grid.seeds"),
+    ],
+)
+def test_a_bad_grid_stops_before_anything_runs(workspace: Workspace, key: str, value: object, message: str) -> None:
+    workspace.set(key, value)
+    output = workspace.run("dvc", "repro", fails=True)
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in output
+    assert workspace.stages_run(output) == {"check"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("methods.confidence.alpha_max", 1.5, "methods.confidence: alpha_max"),
+        ("methods.confidence.alpha_maxx", 0.5, "did you mean 'alpha_max'?"),
+        ("methods.confidence.loss", "confidance", "methods.confidence.loss: unknown name 'confidance'"),
+    ],
+)
+def test_a_bad_recipe_stops_its_first_student(workspace: Workspace, key: str, value: object, message: str) -> None:
+    workspace.set(key, value)
+    output = workspace.run("dvc", "repro", fails=True)
+    assert message in output
+    assert "Traceback" not in output
+    assert workspace.stages_run(output) == {"student@reviews-xs-m-confidence-0"}
+    assert not (workspace.path / "models/student/reviews/xs/m/confidence/0").exists()
+
+
+@pytest.mark.parametrize(
+    ("damage", "stage", "message"),
+    [
+        ("data/tasks/reviews/student/inputs.parquet", ["label", "reviews", "xs", "0"], "not a whole Parquet file"),
+        (
+            "data/weak_labels/reviews/xs/0/student.parquet",
+            ["student", "reviews", "xs", "m", "naive", "0"],
+            "not a whole",
+        ),
+        ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "0"], "damaged model"),
+        ("models/supervisor/reviews/xs/0/model/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
+        ("models/ceiling/reviews/m/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
+    ],
+)
+def test_a_truncated_file_is_named(workspace: Workspace, damage: str, stage: list[str], message: str) -> None:
+    path = workspace.path / damage
+    content = path.read_bytes()
+    path.unlink()  # never write through a link into the cache
+    path.write_bytes(content[: len(content) // 2])
+    output = workspace.run("python", "-m", f"stages.{stage[0]}", *stage[1:], fails=True)
+    error = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(error) == 1
+    assert message in error[0]
+    assert damage.rsplit("/", 1)[0] in error[0]
+    assert not list(workspace.path.rglob(".*.tmp"))
+
+
+def test_labels_of_other_examples_are_refused(workspace: Workspace) -> None:
+    labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"
+    table = pq.read_table(labels)
+    labels.unlink()
+    pq.write_table(table.slice(1), labels)
+    output = workspace.run("python", "-m", "stages.student", "reviews", "xs", "m", "naive", "0", fails=True)
+    assert "student.parquet: ids do not match the inputs (1 missing, 0 unknown)" in output
