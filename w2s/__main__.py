@@ -1,20 +1,26 @@
-"""`python -m w2s COMMAND`: what is asked of results after the pipeline has run."""
+"""Commands beside DVC's own: `python -m w2s <command>`."""
 
 import argparse
 import sys
 
+from w2s import lanes
 from w2s.analysis import verdict
 from w2s.errors import UserError
 
 
 def main() -> int:
-    """Run one command; its exit code is returned."""
+    """Run the command named on the command line; its exit code."""
     parser = argparse.ArgumentParser(prog="python -m w2s", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    command = commands.add_parser("verdict", help="show the results, and compare them with the committed ones")
-    command.set_defaults(run=verdict.run)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    reproduce = commands.add_parser("reproduce", help="bring every stage up to date, several at a time")
+    reproduce.add_argument("-j", "--jobs", type=int, default=2, help="stages that run at the same time (default: 2)")
+    commands.add_parser("verdict", help="show the results and whether they are the committed ones")
+    arguments = parser.parse_args()
     try:
-        return parser.parse_args().run()
+        if arguments.command == "reproduce":
+            lanes.reproduce(max(1, arguments.jobs))
+            return 0
+        return verdict.run()
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1

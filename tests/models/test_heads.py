@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from tests.conftest import WORDS
 from w2s.errors import UserError
 from w2s.models.batches import padded
 from w2s.models.heads import ScalarHead, from_scratch, load_base, load_tokenizer, load_tuned
@@ -175,8 +174,3 @@ def test_from_scratch_is_the_architecture_with_its_seeds_weights(checkpoint: Pat
     for stranger in (other, pretrained):
         weights, others = (dict(model.body.named_parameters()) for model in (one, stranger))
         assert all(not torch.equal(weights[name], others[name]) for name in others if weights[name].ndim >= 2)
-
-
-def test_the_words_of_the_fixtures_are_tokens(checkpoint: Path) -> None:
-    tokenizer = load_tokenizer(checkpoint)
-    assert tokenizer.unk_token_id not in tokenizer(" ".join(WORDS))["input_ids"]

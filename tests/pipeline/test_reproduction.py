@@ -32,6 +32,25 @@ def test_forced_rerun_gives_the_same_bits(workspace: Workspace) -> None:
     assert workspace.git("status", "--porcelain") == ""
 
 
+def test_lanes_make_what_one_dvc_repro_makes(workspace: Workspace) -> None:
+    """From a bare clone's state (outputs and cache gone), several stages at a time give the committed bits."""
+    before = (workspace.path / "dvc.lock").read_text()
+    for name in ("data", "models", ".dvc/cache", ".dvc/tmp"):
+        shutil.rmtree(workspace.path / name)
+    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
+    assert (workspace.path / "dvc.lock").read_text() == before
+    assert "up to date" in workspace.run("dvc", "repro")
+    assert "bit-identical" in workspace.run("python", "-m", "w2s", "verdict").lower()
+
+
+def test_a_failed_lane_says_why(workspace: Workspace) -> None:
+    workspace.set("methods.confidence.alpha_max", 2.0)
+    output = workspace.run("python", "-m", "w2s", "reproduce", fails=True)
+    assert "error: params.yaml: methods.confidence: alpha_max: must be less than or equal to 1 (found 2.0)" in output
+    assert "error: a stage failed; what it said stands above" in output
+    assert "Traceback" not in output
+
+
 def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
     """Nothing hidden is read undeclared: with the truth gone, label and student give the same bits."""
     labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"

@@ -11,13 +11,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
-from transformers.utils import logging
 
 from w2s.errors import UserError
 
 HEAD = "head.safetensors"
-
-logging.disable_progress_bar()  # training has a bar of its own
 
 
 class ScalarHead(nn.Module):
@@ -26,6 +23,10 @@ class ScalarHead(nn.Module):
     def __init__(self, body: PreTrainedModel) -> None:
         super().__init__()
         self.body = body
+        if getattr(body, "pooler", None) is not None:
+            body.register_module(
+                "pooler", None
+            )  # never read here, and missing, so random, in many an encoder's checkpoint
         self.head = nn.Linear(body.config.hidden_size, 1, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
