@@ -21,7 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
 Row = dict[str, Any]
 
@@ -453,7 +453,8 @@ def _key(label: str, **look: Any) -> Line2D:
 
 
 def _percent(axes: Axes, y: str, x: str | None = None) -> None:
-    """Axes that count in per cent."""
+    """Axes that count in whole per cent."""
+    axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PER_CENT)
     _y_label(axes, y)
     if x:

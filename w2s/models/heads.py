@@ -24,9 +24,8 @@ class ScalarHead(nn.Module):
         super().__init__()
         self.body = body
         if getattr(body, "pooler", None) is not None:
-            body.register_module(
-                "pooler", None
-            )  # never read here, and missing, so random, in many an encoder's checkpoint
+            # Never read here; missing from many an encoder's checkpoint, it would be random, and so the saved bits.
+            body.register_module("pooler", None)
         self.head = nn.Linear(body.config.hidden_size, 1, dtype=torch.float32)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
