@@ -1,0 +1,86 @@
+"""One epoch of finetuning and one pass of prediction: w2s against transformers' own Trainer, side by side.
+
+Run `python benchmarks/finetuning.py` after `dvc repro` (it takes the rung `l` and the task's student half). Both train
+the same number of examples in batches of the same size, in fp32 on one thread; printed are ratios of medians of paired
+rounds, since absolute times on a shared machine say little.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch.utils.data import Dataset
+from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+
+from w2s import records
+from w2s.models.heads import load_base
+from w2s.params import load
+from w2s.training.finetune import finetune
+from w2s.training.losses.cross_entropy import cross_entropy
+from w2s.training.reader import Labelled, Reader
+
+TASK, MODEL, ROUNDS = "reviews", "l", 5
+
+
+class Half(Dataset):
+    """The student half as Trainer wants it."""
+
+    def __init__(self, items: list[list[int]], labels: list[int]) -> None:
+        self.rows = [{"input_ids": ids, "label": label} for ids, label in zip(items, labels, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> dict:
+        return self.rows[index]
+
+
+def main() -> None:
+    params = load()
+    settings = params.finetune_for(TASK, MODEL).model_copy(update={"epochs": 1, "snapshots": 1})
+    base, half, test = records.BASES / MODEL, records.part(TASK, "student"), records.part(TASK, "test")
+    reader = Reader(params.tasks[TASK], base)
+    examples = Labelled.read(reader, half / "inputs.parquet", half / "truth.parquet")
+    train = Half(examples.items, examples.labels.astype(int).tolist())
+    _, test_items = reader.inputs(test / "inputs.parquet")
+    unseen = Half(test_items, [0] * len(test_items))
+
+    def ours(folder: Path) -> None:
+        model = load_base(base)
+        order = ("benchmark",)
+        finetune(model, reader, examples, cross_entropy, settings, order, test / "inputs.parquet", folder, "w2s")
+
+    def theirs(folder: Path) -> None:
+        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+        arguments = TrainingArguments(
+            output_dir=str(folder),
+            num_train_epochs=1,
+            per_device_train_batch_size=settings.batch_size,
+            per_device_eval_batch_size=reader.batch,
+            learning_rate=settings.learning_rate,
+            report_to=[],
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = Trainer(model, arguments, DataCollatorWithPadding(reader.tokenizer), train_dataset=train)
+        trainer.train()
+        trainer.predict(unseen)
+
+    ratios = [seconds(theirs) / seconds(ours) for _ in range(ROUNDS + 1)][1:]  # the first round warms up
+    print(f"Trainer / w2s, wall time, {ROUNDS} rounds: median {statistics.median(ratios):.2f}", end=" ")
+    print(f"(from {min(ratios):.2f} to {max(ratios):.2f}); above 1, w2s is faster")
+
+
+def seconds(work: Callable[[Path], None]) -> float:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        begin = time.perf_counter()
+        work(Path(folder))
+        return time.perf_counter() - begin
+
+
+if __name__ == "__main__":
+    main()
