@@ -6,6 +6,7 @@ checked by `options_of` where the function is looked up, so adding one touches n
 """
 
 import inspect
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin
@@ -44,6 +45,7 @@ def _distinct(items: list[T]) -> list[T]:
     return items
 
 
+Perhaps = Annotated[list[T], AfterValidator(_distinct)]
 Several = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 
 
@@ -70,15 +72,66 @@ class Open(Strict):
         return dict(self.model_extra or {})
 
 
-class Grid(Strict):
-    """Every combination of tasks, weak, strong, methods and seeds is one cell."""
+class Block(Strict):
+    """The grid of one setting: every combination of its tasks, weak, strong and methods, and of the seeds, is one cell.
 
-    tasks: Several[Name] = Field(description="names in `tasks`")
-    ladder: Several[Name] = Field(description="base models to make or fetch, by rising size")
-    weak: Several[Name] = Field(description="supervisors; each is in the ladder")
-    strong: Several[Name] = Field(description="students; each is in the ladder")
-    methods: Several[Name] = Field(description="names in `methods`")
+    All lists are empty in a setting that is left out.
+    """
+
+    tasks: Perhaps[Name] = Field(description="names in `tasks`, all of this setting")
+    weak: Perhaps[Name] = Field(description="supervisors; each is in the ladder")
+    strong: Perhaps[Name] = Field(description="students; each is in the ladder")
+    methods: Perhaps[Name] = Field(description="names in `methods`")
+    ceilings: Perhaps[Name] = Field(
+        description="those of the methods by which ceilings are trained; students by other methods are held against "
+        "the first. A method that finetunes on texts needs its own, to compare like with like"
+    )
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        lists = {name: bool(getattr(self, name)) for name in type(self).model_fields}
+        if any(lists.values()) and not all(lists.values()):
+            full, empty = ([name for name, filled in lists.items() if filled is wanted] for wanted in (True, False))
+            raise ValueError(f"{empty[0]}: must have at least one item, as {full[0]} has (or all five lists none)")
+        if alien := [name for name in self.ceilings if name not in self.methods]:
+            raise ValueError(f"ceilings: '{alien[0]}' must be one of its methods: {', '.join(self.methods)}")
+        return self
+
+    def ceiling(self, method: str) -> str:
+        """The method of the ceiling that students by `method` are held against."""
+        return method if method in self.ceilings else self.ceilings[0]
+
+
+class Grid(Strict):
+    """What is run: a block of cells for each setting, every one under every seed."""
+
+    reports: Word = Field(description="folder for results, figures and report")
+    ladder: Several[Name] = Field(description="base models to make or fetch; those of one family by rising size")
     seeds: Several[Seed] = Field(description="finetuning seeds")
+    classification: Block
+    preference: Block
+    generation: Block
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.tasks:
+            raise ValueError("classification.tasks: at least one of the settings must have tasks")
+        return self
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """The blocks that have cells, by setting."""
+        blocks = {"classification": self.classification, "preference": self.preference, "generation": self.generation}
+        return {setting: block for setting, block in blocks.items() if block.tasks}
+
+    @property
+    def tasks(self) -> dict[str, Block]:
+        """Every task of the grid, with its block."""
+        return {task: block for block in self.blocks.values() for task in block.tasks}
+
+    def between(self, weak: str, strong: str) -> list[str]:
+        """The rungs of the ladder that stand between two."""
+        return self.ladder[self.ladder.index(weak) + 1 : self.ladder.index(strong)]
 
 
 class Split(Strict):
@@ -168,6 +221,7 @@ class Task(Open):
     answers: Answers = Field(
         default=Answers(true=["Yes"], false=["No"]), description="what the zero-shot control compares"
     )
+    answer_tokens: Count = Field(default=16, description="tokens that an answer in words may take at most")
     finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this task")
 
 
@@ -198,10 +252,29 @@ class Hub(Strict):
 Model = Annotated[Embedded | Hub, Field(discriminator="family")]
 
 
+class Texts(Strict):
+    """Finetuning as a language model, before any labels (paper, section 5.2.2)."""
+
+    epochs: Count = Field(description="passes over the task's unlabelled texts")
+    learning_rate: Positive = Field(description="peak of the schedule")
+
+
 class Method(Open):
     """The recipe by which a student is trained; the remaining keys are its loss's options."""
 
     loss: Name = Field(description="a file in w2s/training/losses")
+    texts: Texts | None = Field(default=None, description="first finetune on the task's unlabelled texts")
+    via: Literal["between"] | None = Field(
+        default=None,
+        description="bootstrapping: pass the labels on through every rung between supervisor and student, each of "
+        "which learns them and labels anew (paper, section 4.3.1)",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_before(self) -> Self:
+        if self.texts and self.via:
+            raise ValueError("texts: does not go with via; make them two methods")
+        return self
 
 
 class Params(Strict):
@@ -237,21 +310,49 @@ def load(path: str | Path = "params.yaml") -> Params:
         for name in names:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
+    _agree(params, str(path))
     for kind, entries in (("models", params.models), ("tasks", params.tasks)):
         for name, entry in entries.items():
             validate(Finetune, params.finetune.model_dump() | entry.finetune, f"{path}: {kind}.{name}.finetune")
     return params
 
 
+def _agree(params: Params, path: str) -> None:
+    """Names of the grid that are known, but do not go together."""
+    for setting, block in params.grid.blocks.items():
+        for task in block.tasks:
+            if (own := params.tasks[task].setting) != setting:
+                raise UserError(f"{path}: grid.{setting}.tasks: '{task}' is a {own} task; list it under grid.{own}")
+        for name in block.methods:
+            method = params.methods[name]
+            if method.texts and name not in block.ceilings:
+                raise UserError(
+                    f"{path}: grid.{setting}.ceilings: '{name}' is missing; it finetunes on texts, and must be held "
+                    "against a ceiling that does so too"
+                )
+            for weak, strong in itertools.product(block.weak, block.strong) if method.via else []:
+                if params.grid.ladder.index(weak) >= params.grid.ladder.index(strong):
+                    raise UserError(
+                        f"{path}: grid.{setting}.methods: '{name}' goes from {weak} up to {strong}, but grid.ladder "
+                        f"has {strong} first; it lists models by rising size"
+                    )
+
+
 def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:
     grid = params.grid
     corpora = list(params.corpora)
     return [
-        ("grid.tasks", grid.tasks, list(params.tasks)),
         ("grid.ladder", grid.ladder, list(params.models)),
-        ("grid.methods", grid.methods, list(params.methods)),
-        ("grid.weak (must be in grid.ladder)", grid.weak, grid.ladder),
-        ("grid.strong (must be in grid.ladder)", grid.strong, grid.ladder),
+        *(
+            (f"grid.{setting}.{key}{must}", getattr(block, key), allowed)
+            for setting, block in grid.blocks.items()
+            for key, must, allowed in (
+                ("tasks", "", list(params.tasks)),
+                ("weak", " (must be in grid.ladder)", grid.ladder),
+                ("strong", " (must be in grid.ladder)", grid.ladder),
+                ("methods", "", list(params.methods)),
+            )
+        ),
         *((f"tasks.{name}.corpus", [task.corpus], corpora) for name, task in params.tasks.items() if task.corpus),
         *(
             (f"models.{name}.corpus", [model.corpus], corpora)

@@ -7,10 +7,11 @@ temporary name and renamed when whole, so that no later stage can read half of o
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,12 +20,21 @@ import pyarrow.parquet as pq
 
 from w2s.errors import UserError
 
+T = TypeVar("T")
+
 BASES = Path("models/base")
 PARTS = ("supervisor", "student", "validation", "test")
 
-TEXTS = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.string())])
+def strings(*columns: str) -> pa.Schema:
+    """A schema of texts."""
+    return pa.schema([(name, pa.string()) for name in columns])
+
+
+TEXTS = strings("id", "text", "group")
+PAIRS = strings("id", "first", "second", "group")
 LABELS = pa.schema([("id", pa.string()), ("p", pa.float64())])
-PREDICTIONS = pa.schema([("step", pa.int32()), ("id", pa.string()), ("p", pa.float64())])
+ANSWERS = strings("id", "answer")
+STEP = pa.field("step", pa.int32())  # in front of labels: predictions at several points of training
 
 
 def inputs(task: str, part: str) -> Path:
@@ -35,6 +45,11 @@ def inputs(task: str, part: str) -> Path:
 def truth(task: str, part: str) -> Path:
     """Their truth, in a file of its own."""
     return Path("data/tasks", task, part, "truth.parquet")
+
+
+def texts(task: str) -> Path:
+    """Unlabelled texts of a task's domain."""
+    return Path("data/tasks", task, "texts.parquet")
 
 
 def source(task: str) -> Path:
@@ -49,14 +64,9 @@ def weak_labels(task: str, weak: str, seed: int) -> Path:
 
 def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
-    try:
-        table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
-        found, wanted = (", ".join(f"{field.name}: {field.type}" for field in s) for s in (table.schema, schema))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
+    table = _opened(path, partial(pq.read_table, partitioning=None, page_checksum_verification=True))
     if not table.schema.equals(schema):
+        found, wanted = (", ".join(f"{field.name}: {field.type}" for field in s) for s in (table.schema, schema))
         raise UserError(f"{path}: columns are ({found}), expected ({wanted})")
     if any(column.null_count for column in table.columns):
         raise UserError(f"{path}: has empty values")
@@ -66,31 +76,43 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
     return table
 
 
+def _opened(path: Path, reader: Callable[[Path], T]) -> T:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
+
+
 def read_labels(path: Path) -> pa.Table:
-    """Soft labels or truth: id, p = P(true) in [0, 1]."""
-    return _probabilities(read(path, LABELS), path)
+    """Labels, predictions or truth: id and p = P(true) in [0, 1], or id and an answer in words."""
+    return _labels(path, [])
 
 
 def read_predictions(path: Path) -> pa.Table:
-    """Predictions on test inputs: step of training, id, p = P(true); the largest step is the final one."""
-    return _probabilities(read(path, PREDICTIONS), path)
+    """Predictions on test inputs: step of training, id, and p or answer; the largest step is the final one."""
+    return _labels(path, [STEP])
 
 
-def _probabilities(table: pa.Table, path: Path) -> pa.Table:
-    p = table["p"].to_numpy()
-    if not ((p >= 0) & (p <= 1)).all():  # false for NaN too
-        raise UserError(f"{path}: column p has a value that is not a probability in [0, 1]")
+def _labels(path: Path, before: list[pa.Field]) -> pa.Table:
+    spoken = path.exists() and "answer" in _opened(path, pq.read_schema).names
+    table = read(path, pa.schema([*before, *(ANSWERS if spoken else LABELS)]))
+    if not spoken:
+        p = table["p"].to_numpy()
+        if not ((p >= 0) & (p <= 1)).all():  # false for NaN too
+            raise UserError(f"{path}: column p has a value that is not a probability in [0, 1]")
     return table
 
 
 def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
-    """The labels' p in the order of `ids`; both must name exactly the same examples."""
+    """The labels, p or answer, in the order of `ids`; both must name exactly the same examples."""
     rows = pc.index_in(ids, value_set=labels["id"])
     missing = rows.null_count
     if missing or len(labels) != len(ids):
         extra = len(labels) - (len(ids) - missing)
         raise UserError(f"{where}: ids do not match the inputs ({missing} missing, {extra} unknown)")
-    return labels["p"].take(rows).to_numpy()
+    return labels[labels.column_names[-1]].take(rows).to_numpy()
 
 
 def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
