@@ -3,25 +3,23 @@
 from pathlib import Path
 
 from w2s import records
-from w2s.models.heads import load_base
+from w2s.determinism import generator
 from w2s.params import load
+from w2s.settings import reader as reader_of
 from w2s.stage import run
-from w2s.training.determinism import generator, prepare_torch
 from w2s.training.finetune import finetune
-from w2s.training.losses.cross_entropy import cross_entropy
-from w2s.training.reader import Labelled, Reader
+from w2s.training.texts import start
 
 
-def main(task: str, strong: str, seed: int) -> None:
+def main(task: str, strong: str, method: str, seed: int) -> None:
     params = load()
-    settings, base = params.finetune_for(task, strong), records.BASES / strong
-    prepare_torch(settings.threads)
-    reader = Reader(params.tasks[task], base, settings)
-    examples = Labelled.read(reader, records.inputs(task, "student"), records.truth(task, "student"))
-    model = load_base(base, settings, generator("adapters", task, seed))
+    reader, recipe, name = reader_of(params, task, strong), params.methods[method], f"ceiling {strong} {method}"
+    examples = reader.examples(records.inputs(task, "student"), records.truth(task, "student"))
     order, test = ("student", task, seed), records.inputs(task, "test")
-    with records.atomic(Path("models/ceiling", task, strong, str(seed))) as out:
-        finetune(model, reader, examples, cross_entropy, settings, order, test, out, f"ceiling {strong}", settings.keep)
+    with records.atomic(Path("models/ceiling", task, strong, method, str(seed))) as out:
+        with start(reader, recipe, records.texts(task), order, out, name) as first:
+            model = reader.HEAD.load_base(first, reader.settings, generator("adapters", task, seed), reader.base)
+        finetune(model, reader, examples, order, test, out, name, reader.settings.keep)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,11 @@ def source(task: str) -> Path:
     return Path("data/tasks", task, "source.json")
 
 
+def recipe(setting: str, method: str) -> Path:
+    """The folder of what one method's students depend on, beside what all do."""
+    return Path("models/recipe", setting, method)
+
+
 def weak_labels(task: str, weak: str, seed: int) -> Path:
     """The folder of one supervisor's labels: student.parquet, validation.parquet, test.parquet."""
     return Path("data/weak_labels", task, weak, str(seed))

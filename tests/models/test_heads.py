@@ -16,7 +16,7 @@ from w2s.models import heads
 from w2s.models.batches import padded
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
-from w2s.training.determinism import generator
+from w2s.determinism import generator
 
 TEXTS = ["good", "the food was not bad and a room is fine", "poor poor", "good food yes no good", "a room is bad"]
 

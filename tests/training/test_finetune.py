@@ -18,7 +18,7 @@ from w2s.errors import UserError
 from w2s.models import hardware, heads
 from w2s.models.heads import ScalarHead, load_tuned
 from w2s.params import Answers, Task
-from w2s.training.determinism import generator
+from w2s.determinism import generator
 from w2s.training.finetune import _updates, finetune
 from w2s.training.losses import Loss
 from w2s.training.losses.confidence import confidence

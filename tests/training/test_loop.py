@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from w2s.errors import UserError
-from w2s.training.determinism import generator, prepare_torch
+from w2s.determinism import generator, prepare_torch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 
 

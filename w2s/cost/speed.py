@@ -22,7 +22,7 @@ from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
 from w2s.models.heads import load_base
 from w2s.params import Embedded, Finetune, Hub, Params
-from w2s.training.determinism import generator, prepare_torch
+from w2s.determinism import generator, prepare_torch
 from w2s.training.finetune import finetune
 from w2s.training.losses.cross_entropy import cross_entropy
 from w2s.training.pretrain import BATCH, pretrain

@@ -8,6 +8,8 @@ from typing import Literal
 import psutil
 import torch
 
+from w2s.params import Finetune
+
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # a container's limit, which the machine's own figure does not show
 
 
@@ -40,6 +42,11 @@ def precision(wanted: Literal["auto", "fp32", "bf16"]) -> Literal["fp32", "bf16"
     if wanted != "auto":
         return wanted
     return "bf16" if _product(torch.bfloat16) < _product(torch.float32) / 1.5 else "fp32"
+
+
+def half(settings: Finetune) -> bool:
+    """Whether models compute in 16 bits."""
+    return precision(settings.precision) == "bf16"
 
 
 def _product(dtype: torch.dtype, repeats: int = 5) -> float:

@@ -1,48 +1,123 @@
-"""A pretrained body with a scalar head: the form in which every model is finetuned, saved and used for labels.
+"""Pretrained models in the two forms in which they are finetuned, saved and asked: with a scalar head, or in words."""
 
-One logit z per text serves both binary settings: P(true) = σ(z), and P(a over b) = σ(z_a − z_b).
-"""
-
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    GenerationConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
 from w2s.models import hardware, memory, tuning
 from w2s.models.batches import Budget
-from w2s.models.checkpoints import damaged, is_encoder, opened, trusted, width, without_pooler
+from w2s.models.checkpoints import MissingHeadError, damaged, is_encoder, opened, trusted, width, without_pooler
 from w2s.params import Finetune
 
 HEAD = "head.safetensors"
 TUNED = "tuned.safetensors"
 
 
-class ScalarHead(nn.Module):
-    """A body and a zero-initialised linear layer on one hidden state of the text (paper, appendix A).
+class Head(nn.Module):
+    """A pretrained model that learns as `settings.tune` says, on this machine's device and within its memory."""
 
-    That is the last real token's, or for an encoder, which reads in both directions, the first token's.
-    """
+    AUTO: ClassVar[Any]  # the class that opens its body
+    head: nn.Module | None
 
-    def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
-        """On this machine's device, ready to be tuned as `settings` say; `rng` draws adapters, if any."""
+    def __init__(
+        self, body: PreTrainedModel, head: nn.Module | None, settings: Finetune, rng: torch.Generator, where: Path
+    ) -> None:
+        """`rng` draws adapters, if any."""
         super().__init__()
-        body = without_pooler(body)
         config = body.config
-        self.encoder = is_encoder(config)
-        self.head = nn.utils.skip_init(nn.Linear, width(config), 1, dtype=torch.float32)  # draws nothing
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = head
         self.parameter_count = sum(parameter.numel() for parameter in body.parameters())
         self.body = tuning.adapt(body, settings, rng)
         self.tune = settings.tune
-        self.known: dict[bytes, Tensor] | None = {} if settings.tune == "head" else None
-        trainable = sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
-        sizes = self.parameter_count, trainable, width(config), config.get_text_config().num_hidden_layers
+        sizes = self.parameter_count, self.trainable, width(config), config.get_text_config().num_hidden_layers
         self.budget = Budget(memory.budget(*sizes, settings, str(where)))
         self.to(hardware.device())
+
+    @property
+    def trainable(self) -> int:
+        """Number of weights that learn."""
+        return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
+
+    def save(self, folder: Path, whole: bool) -> None:
+        """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
+        folder.mkdir(parents=True, exist_ok=True)
+        if self.tune != "full":
+            tuned = {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
+            _save(tuned, folder / TUNED)
+        if self.tune == "full" or whole:
+            tuning.merged(self.body).save_pretrained(folder)
+            if self.head:
+                _save(self.head.state_dict(), folder / HEAD)
+
+    @classmethod
+    def load_base(cls, folder: Path, settings: Finetune, rng: torch.Generator, base: Path | None = None) -> Self:
+        """As it was pretrained, any head fresh; what does not learn is held in the precision it computes in.
+
+        `base` is what the model in `folder` was tuned from, if that is not a base model itself.
+        """
+        half = settings.tune != "full" and hardware.half(settings)
+        config = without_dropout(opened(AutoConfig, folder, base=base))
+        body = opened(cls.AUTO, folder, torch.bfloat16 if half else torch.float32, base, config=config)
+        return cls(body, settings=settings, rng=rng, where=folder)
+
+    @classmethod
+    def from_scratch(cls, folder: Path, settings: Finetune, seed: int) -> Self:
+        """The same architecture with the random weights its own initialiser draws, all of which learn."""
+        config = without_dropout(opened(AutoConfig, folder))
+        with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
+            torch.default_generator.manual_seed(seed)
+            body = cls.AUTO.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
+        settings = settings.model_copy(update={"tune": "full"})
+        return cls(body, settings=settings, rng=torch.Generator(), where=folder)
+
+    @classmethod
+    def load_tuned(cls, folder: Path, base: Path, settings: Finetune) -> Self:
+        """A finetuned model as `save` wrote it; `base` is what it was tuned from."""
+        try:
+            if settings.tune == "full":
+                model = cls.load_base(folder, settings, torch.Generator(), base)
+                if model.head:
+                    model.head.load_state_dict(load_file(folder / HEAD))
+                return model
+            model, tuned = cls.load_base(base, settings, torch.Generator()), load_file(folder / TUNED)
+            if tuned.keys() != {name for name, parameter in model.named_parameters() if parameter.requires_grad}:
+                raise ValueError(f"it holds other weights than tune: {settings.tune} makes")
+            model.load_state_dict(tuned, strict=False)
+            return model
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            raise damaged(folder, error) from None
+
+
+class ScalarHead(Head):
+    """A body and a zero-initialised linear layer on one hidden state of the text (paper, appendix A).
+
+    That is the last real token's, or for an encoder, which reads in both directions, the first token's. One logit z per
+    text serves both binary settings: P(true) = σ(z), and P(a over b) = σ(z_a − z_b).
+    """
+
+    AUTO = AutoModel
+    head: nn.Linear
+
+    def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
+        head = nn.utils.skip_init(nn.Linear, width(body.config), 1, dtype=torch.float32)  # draws nothing
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        super().__init__(without_pooler(body), head, settings, rng, where)
+        self.encoder = is_encoder(body.config)
+        self.known: dict[bytes, Tensor] | None = {} if settings.tune == "head" else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask, both [batch, length], to fp32 logits [batch]; padding is on the right.
@@ -73,51 +148,32 @@ class ScalarHead(nn.Module):
         place = attention_mask.argmax(dim=1) if self.encoder else (attention_mask * positions).argmax(dim=1)
         return hidden[torch.arange(len(place), device=place.device), place]
 
-    def save(self, folder: Path, whole: bool) -> None:
-        """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
-        folder.mkdir(parents=True, exist_ok=True)
-        tuned = {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
-        if self.tune != "full":
-            save_file({name: tensor.contiguous() for name, tensor in tuned.items()}, folder / TUNED)
-        if self.tune == "full" or whole:
-            tuning.merged(self.body).save_pretrained(folder)
-            save_file({name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}, folder / HEAD)
 
+class LanguageHead(Head):
+    """A causal language model with its own head over words; it answers by going on with a text."""
 
-def load_base(folder: Path, settings: Finetune, rng: torch.Generator, base: Path | None = None) -> ScalarHead:
-    """A pretrained body with a fresh head; what does not learn is held in the precision it computes in.
+    AUTO = AutoModelForCausalLM
 
-    `base` is what a whole tuned model was tuned from.
-    """
-    half = settings.tune != "full" and hardware.precision(settings.precision) == "bf16"
-    config = without_dropout(opened(AutoConfig, folder, base=base))
-    body = opened(AutoModel, folder, torch.bfloat16 if half else torch.float32, base, config=config)
-    return ScalarHead(body, settings, rng, folder)
+    def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
+        if is_encoder(body.config):
+            raise MissingHeadError(f"{where}: an encoder fills masks and cannot go on with a text")
+        body.generation_config = GenerationConfig()  # a checkpoint's own may sample, or punish repetition
+        super().__init__(body, None, settings, rng, where)
 
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
+        """fp32 logits [batch, places, words] of the word after each of these positions; padding is on the right."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+        return self.body(**given, logits_to_keep=places).logits.float()
 
-def from_scratch(folder: Path, settings: Finetune, seed: int) -> ScalarHead:
-    """The same architecture with the random weights its own initialiser draws, all of which learn."""
-    config = without_dropout(opened(AutoConfig, folder))
-    with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
-        torch.default_generator.manual_seed(seed)
-        body = AutoModel.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
-    return ScalarHead(body, settings.model_copy(update={"tune": "full"}), torch.Generator(), folder)
+    @torch.no_grad()
+    def continued(self, input_ids: Tensor, attention_mask: Tensor, tokens: int, pad: int, end: int | None) -> Tensor:
+        """The most likely token after each text, then the next, up to `tokens` of them or `end`: [batch, ≤ tokens].
 
-
-def load_tuned(folder: Path, base: Path, settings: Finetune) -> ScalarHead:
-    """A finetuned model as `save` wrote it; `base` is what it was tuned from."""
-    try:
-        if settings.tune == "full":
-            model = load_base(folder, settings, torch.Generator(), base)
-            model.head.load_state_dict(load_file(folder / HEAD))
-            return model
-        model, tuned = load_base(base, settings, torch.Generator()), load_file(folder / TUNED)
-        if tuned.keys() != {name for name, parameter in model.named_parameters() if parameter.requires_grad}:
-            raise ValueError(f"it holds other weights than tune: {settings.tune} makes")
-        model.load_state_dict(tuned, strict=False)
-        return model
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        raise damaged(folder, error) from None
+        Padding is on the left; keys and values of what was read are cached.
+        """
+        how = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=pad, eos_token_id=end)
+        out = self.body.generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=how)
+        return out[:, input_ids.shape[1] :]
 
 
 def without_dropout(config: PretrainedConfig) -> PretrainedConfig:
@@ -126,3 +182,7 @@ def without_dropout(config: PretrainedConfig) -> PretrainedConfig:
         if "drop" in name and isinstance(value, float):
             setattr(config, name, 0.0)
     return config
+
+
+def _save(tensors: Mapping[str, Tensor], path: Path) -> None:
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)

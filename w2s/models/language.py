@@ -21,7 +21,7 @@ def next_words(base: Path, texts: list[str], words: list[str], settings: Finetun
     `MissingHeadError` for a model that has no words.
     """
     tokenizer, encoder = load_tokenizer(base), is_encoder(opened(AutoConfig, base))
-    half = hardware.precision(settings.precision) == "bf16"
+    half = hardware.half(settings)
     kind = AutoModelForMaskedLM if encoder else AutoModelForCausalLM
     model = opened(kind, base, torch.bfloat16 if half else torch.float32).to(hardware.device()).eval()
     if half:  # close answers would tie

@@ -9,7 +9,7 @@ GIB = 2**30
 
 def states(parameters: int, trainable: int, settings: Finetune) -> int:
     """Bytes of weights (fp32 where they learn), their gradients, and AdamW's two moments of each."""
-    half = hardware.precision(settings.precision) == "bf16"
+    half = hardware.half(settings)
     if settings.tune == "full":
         return (16 + 2 * half) * parameters  # under bf16 autocast a 16-bit copy of the weights too
     return (2 if half else 4) * parameters + 16 * trainable
@@ -19,7 +19,7 @@ def per_token(hidden: int, layers: int, settings: Finetune) -> int:
     """Bytes of activations kept for the backward pass, a token (Korthikanti et al., 2022, equation 2, without the
     attention matrix, which fused kernels never store); with checkpointing each layer's input and one whole layer.
     """
-    size = 1 if hardware.precision(settings.precision) == "bf16" else 2  # the count is for 16 bits
+    size = 1 if hardware.half(settings) else 2  # the count is for 16 bits
     if settings.tune == "head":
         return 34 * hidden * size  # one layer at a time, nothing kept
     if settings.gradient_checkpointing:

@@ -1,23 +1,136 @@
 """How a model reads a task and answers: one file a setting, found by its name.
 
-A setting is a module here with
-
-- `INPUTS`: the Arrow schema of its inputs, the first column `id`;
-- `encode(tokenizer, inputs, context) -> list[list[int]]`: token ids per example, at most `context`;
-- `logits(model, items, pad) -> Tensor [batch]`: z with P(true) = σ(z);
-- `zero_shot(base, inputs, answers, settings, context) -> ndarray [examples]`: P(true) by the untouched language model.
+A setting is a module here with one class, `Setting(Reader)`.
 """
 
-import importlib
-import pkgutil
-from types import ModuleType
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
 
-from w2s.errors import unknown
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from transformers import AutoConfig
+
+from w2s import records
+from w2s.determinism import prepare_torch
+from w2s.errors import UserError
+from w2s.models import hardware
+from w2s.models.checkpoints import context, load_tokenizer, opened
+from w2s.models.heads import Head
+from w2s.params import Finetune, Method, Params
+from w2s.registry import chosen
+
+Item = Any  # an encoded example: what `encode` makes of one, and only its own setting looks into
+Loss = Callable[[Tensor, Tensor, float], Tensor]  # scores, labels, progress in [0, 1)
 
 
-def setting(name: str, where: str) -> ModuleType:
-    """The module of a setting; `where` names the parameter that asked for it."""
-    known = [module.name for module in pkgutil.iter_modules(__path__)]
-    if name not in known:
-        raise unknown(where, name, known)
-    return importlib.import_module(f"{__name__}.{name}")
+@dataclass(frozen=True)
+class Labelled:
+    """Encoded examples with their labels [examples] in the same order."""
+
+    items: Sequence[Item]
+    labels: np.ndarray
+
+
+class Reader(ABC):
+    """Reads a task's files for one model, and the model's answers from it."""
+
+    INPUTS: ClassVar[pa.Schema]
+    LABELS: ClassVar[pa.Schema]
+    HEAD: ClassVar[type[Head]]
+    LOSSES: ClassVar[Mapping[str, Loss] | None] = None  # those with a meaning here, if not all of training/losses
+
+    def __init__(self, params: Params, task: str, model: str, bases: Path) -> None:
+        """Makes this process deterministic, too."""
+        self.task, self.settings, self.base = params.tasks[task], params.finetune_for(task, model), bases / model
+        prepare_torch(self.settings.threads)
+        self.tokenizer = load_tokenizer(self.base)
+        self.pad = self.tokenizer.pad_token_id or 0  # masked, so any id will do
+        reads = context(opened(AutoConfig, self.base))
+        self.context = int(min(self.settings.context, reads, self.tokenizer.model_max_length))
+        self.half = hardware.half(self.settings)
+
+    @classmethod
+    def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:
+        """Raise `UserError` for a method, or a way to finetune, that has no meaning here."""
+        if method.texts and finetune.tune != "full":
+            raise UserError(f"params.yaml: methods.{name}.texts: goes with tune: full, not with {finetune.tune}")
+
+    def inputs(self, path: Path) -> tuple[pa.ChunkedArray, list[Item]]:
+        """Ids and encoded examples of an inputs file."""
+        table = records.read(path, self.INPUTS)
+        return table["id"], self.encode(table)
+
+    def examples(self, inputs: Path, labels: Path) -> Labelled:
+        """Inputs with their labels, joined by id."""
+        ids, items = self.inputs(inputs)
+        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels))
+
+    def label(self, model: Any, inputs: Path, out: Path) -> None:
+        """Write the model's answers to an inputs file."""
+        ids, items = self.inputs(inputs)
+        records.write(out, self.LABELS, {"id": ids, self.LABELS[1].name: self.predict(model, items)})
+
+    def predict(self, model: Any, items: Sequence[Item]) -> np.ndarray:
+        """The model's answers [examples], of the kind that `LABELS` holds."""
+        model.eval()
+        answers = np.empty(len(items), self.LABELS[1].type.to_pandas_dtype())
+
+        def attempt() -> None:
+            for batch in model.budget.cut([self.tokens(item) for item in items]):
+                with torch.no_grad(), self.autocast():
+                    answers[batch] = self.answers(model, [items[index] for index in batch])
+
+        model.budget.spend(attempt)
+        return answers
+
+    def autocast(self) -> torch.autocast:
+        """The precision that models compute in."""
+        return torch.autocast(hardware.device().type, torch.bfloat16, enabled=self.half)
+
+    @abstractmethod
+    def encode(self, inputs: pa.Table) -> list[Item]:
+        """Token ids of each example, cut to the context."""
+
+    @abstractmethod
+    def tokens(self, item: Item) -> int:
+        """How many tokens of a forward pass it takes."""
+
+    @abstractmethod
+    def learnable(self, examples: Labelled) -> tuple[Sequence[Item], Tensor]:
+        """What training reads: items, and labels as the loss takes them, fp32 [examples]."""
+
+    @abstractmethod
+    def scores(self, model: Any, items: Sequence[Item]) -> Tensor:
+        """What the loss looks at, fp32 [examples, …], in one forward pass with its gradient."""
+
+    @abstractmethod
+    def right(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """Whether the model says what the labels of `learnable` say, bool [examples]."""
+
+    @abstractmethod
+    def answers(self, model: Any, items: Sequence[Item]) -> np.ndarray:
+        """The model's answers to one batch."""
+
+    @abstractmethod
+    def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """Whether two answers say the same, bool [examples]."""
+
+    @abstractmethod
+    def untaught(self, inputs: pa.Table) -> np.ndarray:
+        """What the base model answers without finetuning; raises `MissingHeadError` if it has no words."""
+
+
+def setting(name: str, where: str) -> type[Reader]:
+    """The class of a setting; `where` names the parameter that asked for it."""
+    kind: type[Reader] = chosen("w2s.settings", name, where).Setting
+    return kind
+
+
+def reader(params: Params, task: str, model: str, bases: Path = records.BASES) -> Reader:
+    """A task's reader for one base model."""
+    return setting(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")(params, task, model, bases)

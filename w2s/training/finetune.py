@@ -5,39 +5,40 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from w2s import records
+from w2s.determinism import generator
 from w2s.models import hardware
-from w2s.models.heads import ScalarHead
-from w2s.params import Finetune, Keep
+from w2s.models.heads import Head
+from w2s.params import Keep
+from w2s.settings import Labelled, Loss, Reader
 from w2s.training.batching import epoch
-from w2s.training.determinism import generator
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
-from w2s.training.losses import Loss
-from w2s.training.reader import Labelled, Reader
+from w2s.training.losses.cross_entropy import cross_entropy
 
 
 def finetune(
-    model: ScalarHead,
+    model: Head,
     reader: Reader,
     examples: Labelled,
-    loss: Loss,
-    settings: Finetune,
     seed: tuple[object, ...],
     test: Path,
     out: Path,
     name: str,
     keep: Keep,
+    loss: Loss | None = None,
     validation: Labelled | None = None,
 ) -> None:
     """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), run.json, live/,
     and, if `keep` says so, model/.
 
-    `seed` names the stream that orders the examples. `validation` holds weak labels of examples the student does not
-    learn from, to watch its agreement with its supervisor; truth is never seen here.
+    `seed` names the stream that orders the examples; no `loss` means cross-entropy. `validation` holds weak labels of
+    examples the student does not learn from, to watch its agreement with its supervisor; truth is never seen here.
     """
+    settings = reader.settings
     ids, items = reader.inputs(test)
     taken: list[tuple[int, np.ndarray]] = []
 
@@ -45,27 +46,25 @@ def finetune(
         taken.append((step, reader.predict(model, items)))
         if validation is None:
             return {}
-        agrees = (reader.predict(model, validation.items) > 0.5) == (validation.labels > 0.5)
+        agrees = reader.agree(reader.predict(model, validation.items), validation.labels)
         return {"agreement": float(agrees.mean())}
 
     steps = settings.epochs * -(-len(examples.items) // settings.batch_size)
     recipe = Recipe(
         steps, settings.learning_rate, settings.warmup, settings.weight_decay, settings.clip, threads=settings.threads
     )
-    updates = _updates(model, reader, examples, loss, settings, generator(*seed))
+    loss = loss or (reader.LOSSES or {}).get("cross_entropy", cross_entropy)
+    updates = _updates(model, reader, examples, loss, generator(*seed))
     train(model, updates, recipe, out / "live", name, snapshot, settings.snapshots)
-    records.write(
-        out / "predictions.parquet",
-        records.PREDICTIONS,
-        {
-            "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
-            "id": ids.to_pylist() * len(taken),
-            "p": np.concatenate([p for _, p in taken]),
-        },
-    )
+    predictions = {
+        "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
+        "id": ids.to_pylist() * len(taken),
+        reader.LABELS[1].name: np.concatenate([answers for _, answers in taken]),
+    }
+    records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
     run = {
         "parameters": model.parameter_count,
-        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        "trainable": model.trainable,
         "examples": len(examples.items),
         "steps": steps,
         "precision": hardware.precision(settings.precision),
@@ -79,39 +78,39 @@ def finetune(
 
 
 def _updates(
-    model: ScalarHead, reader: Reader, examples: Labelled, loss: Loss, settings: Finetune, rng: torch.Generator
+    model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: torch.Generator
 ) -> Iterator[Update]:
-    labels = torch.tensor(examples.labels).float()
-    lengths = [len(item) for item in examples.items]
+    items, targets = reader.learnable(examples)
+    lengths = [reader.tokens(item) for item in items]
 
-    def logits_of(indices: list[int]) -> Tensor:
-        return reader.logits(model, [examples.items[index] for index in indices])
+    def scores_of(indices: list[int]) -> torch.Tensor:
+        with reader.autocast():
+            return reader.scores(model, [items[index] for index in indices])
 
     def update(batch: list[int], progress: float, backward: Backward) -> Meter:
         """The loss sees the whole batch, however it is cut: it may depend on the balance of all its labels.
 
-        A batch in several parts is read twice: once for the loss's slope in every logit, once to carry these slopes
+        A batch in several parts is read twice: once for the loss's slope in every score, once to carry these slopes
         back part by part (Gao et al., 2021).
         """
         parts = [[batch[place] for place in part] for part in model.budget.cut([lengths[index] for index in batch])]
-        weak = labels[[index for part in parts for index in part]].to(hardware.device())
+        labels = targets[[index for part in parts for index in part]].to(hardware.device())
         if len(parts) == 1:
-            logits = logits_of(parts[0])
-            value = loss(logits, weak, progress)
+            scores = scores_of(parts[0])
+            value = loss(scores, labels, progress)
             backward(value)
         else:
             with torch.no_grad():
-                logits = torch.cat([logits_of(part) for part in parts]).requires_grad_()
-            value = loss(logits, weak, progress)
-            (slopes,) = torch.autograd.grad(value, logits)
+                scores = torch.cat([scores_of(part) for part in parts]).requires_grad_()
+            value = loss(scores, labels, progress)
+            (slopes,) = torch.autograd.grad(value, scores)
             for part, slope in zip(parts, slopes.split([len(part) for part in parts]), strict=True):
-                backward((logits_of(part) * slope).sum())
-        accuracy = ((logits > 0) == (weak > 0.5)).float().mean()
-        return {"loss": value.item(), "accuracy": accuracy.item()}
+                backward((scores_of(part) * slope).sum())
+        return {"loss": value.item(), "accuracy": reader.right(scores, labels).float().mean().item()}
 
     def affordable(batch: list[int], _: nn.Module, progress: float, backward: Backward) -> Meter:
         return model.budget.spend(partial(update, batch, progress, backward), undo=model.zero_grad)
 
     while True:
-        for batch in epoch(lengths, settings.batch_size, rng):
+        for batch in epoch(lengths, reader.settings.batch_size, rng):
             yield partial(affordable, batch)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from w2s.errors import UserError
-from w2s.training.determinism import prepare_torch
+from w2s.determinism import prepare_torch
 
 Meter = dict[str, float]  # what is logged, by name
 Backward = Callable[[Tensor], None]

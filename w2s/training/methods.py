@@ -1,19 +1,19 @@
 """From a recipe in params.yaml to the loss that trains a student."""
 
-import importlib
-import pkgutil
 from functools import partial
 
-from w2s.errors import unknown
 from w2s.params import Method, options_of
-from w2s.training import losses
-from w2s.training.losses import Loss
+from w2s.registry import chosen
+from w2s.settings import Loss, Reader
 
 
-def loss_of(method: Method, where: str) -> Loss:
-    """The recipe's loss with its options bound; `where` is the recipe's place in params.yaml, for errors."""
-    known = [module.name for module in pkgutil.iter_modules(losses.__path__)]
-    if method.loss not in known:
-        raise unknown(f"{where}.loss", method.loss, known)
-    function = getattr(importlib.import_module(f"{losses.__name__}.{method.loss}"), method.loss)
+def loss_of(method: Method, kind: type[Reader], where: str) -> Loss:
+    """The recipe's loss with its options bound; `where` is the recipe's place in params.yaml, for errors.
+
+    A setting with losses of its own has refused all others before.
+    """
+    if kind.LOSSES is not None:
+        function = kind.LOSSES[method.loss]
+    else:
+        function = getattr(chosen("w2s.training.losses", method.loss, f"{where}.loss"), method.loss)
     return partial(function, **options_of(function, method, where))

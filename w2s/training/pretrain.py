@@ -13,7 +13,7 @@ from w2s.models import embedded
 from w2s.models.batches import padded
 from w2s.params import Corpus, Embedded
 from w2s.training.batching import epoch
-from w2s.training.determinism import generator
+from w2s.determinism import generator
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 
 BATCH = 32  # documents an update; small batches and more updates leave the first plateau sooner

@@ -2,11 +2,5 @@
 
 Each function takes a batch's `logits` z [batch] with f = P(true) = σ(z), the weak `labels` in [0, 1] [batch], and
 `progress`, the fraction of training done; it returns the mean loss. Keyword-only parameters are the recipe's options
-in params.yaml, their annotations the allowed ranges.
+in params.yaml, their annotations the allowed ranges. A setting whose answers are no probabilities has its own.
 """
-
-from collections.abc import Callable
-
-from torch import Tensor
-
-Loss = Callable[[Tensor, Tensor, float], Tensor]

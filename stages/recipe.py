@@ -1,0 +1,36 @@
+"""Recipe: what one method's students depend on, beside what all students do.
+
+That is the code of its loss, and the rungs its labels pass through. Gathered in a folder of its own, neither another
+file among the losses nor another rung of the ladder makes the students of other methods anew.
+"""
+
+import hashlib
+import itertools
+import shutil
+import sys
+from pathlib import Path
+
+from w2s import records
+from w2s.params import load
+from w2s.settings import setting as kind_of
+from w2s.stage import run
+from w2s.training import losses
+from w2s.training.methods import loss_of
+
+
+def main(setting: str, method: str) -> None:
+    params = load()
+    recipe, block = params.methods[method], params.grid.blocks[setting]
+    loss_of(recipe, kind_of(setting, "params.yaml: setting"), f"params.yaml: methods.{method}")
+    used = {name: module for name, module in sys.modules.items() if name.startswith(f"{losses.__name__}.")}
+    code = {name: hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for name, module in used.items()}
+    pairs = itertools.product(block.weak, block.strong) if recipe.via else []
+    rungs = {rung for weak, strong in pairs for rung in params.grid.between(weak, strong)}
+    with records.atomic(records.recipe(setting, method)) as out:
+        records.write_json(out / "loss.json", dict(sorted(code.items())))
+        for rung in sorted(rungs):
+            shutil.copytree(records.BASES / rung, out / rung, ignore=shutil.ignore_patterns("live"))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,107 @@
+"""Generation: a prompt in, an answer in words out (the paper's chess setting)."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from w2s import records
+from w2s.errors import UserError
+from w2s.models.batches import padded
+from w2s.models.hardware import device
+from w2s.models.heads import LanguageHead
+from w2s.params import Finetune, Method
+from w2s.settings import Labelled, Reader
+
+
+class Item(NamedTuple):
+    """Token ids of a prompt and, to learn from, of its answer."""
+
+    prompt: list[int]
+    answer: list[int]
+
+
+def likelihood(scores: Tensor, labels: Tensor, progress: float) -> Tensor:
+    """Cross-entropy of the next token, mean over the batch's answer tokens; nothing is learned of the prompt."""
+    return -scores[:, 0].sum() / labels.sum()
+
+
+class Setting(Reader):
+    """Labels and answers are texts; a weak label is the supervisor's own answer at temperature 0 (paper, section 4.2).
+
+    Scores are each answer's log-likelihood and whether every token of it was the likeliest one [examples, 2]; in
+    training a label is the answer's number of tokens.
+    """
+
+    INPUTS = records.TEXTS
+    LABELS = records.ANSWERS
+    HEAD = LanguageHead
+    LOSSES = {"cross_entropy": likelihood}
+
+    @classmethod
+    def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:
+        super().refuse(name, method, finetune)
+        if method.loss not in cls.LOSSES:
+            raise UserError(
+                f"params.yaml: methods.{name}.loss: '{method.loss}' asks how sure a model is of one yes or no, which an "
+                f"answer in words does not tell; generation takes {', '.join(cls.LOSSES)}"
+            )
+        if finetune.tune == "head":
+            raise UserError("params.yaml: tune: head has nothing to learn in generation, whose models answer in words")
+
+    def encode(self, inputs: pa.Table) -> list[Item]:
+        """Prompts are cut at the front, so that the longest answer fits behind them."""
+        self.tokenizer.truncation_side = "left"
+        room = self.context - self.task.answer_tokens
+        prompts = self.tokenizer(inputs["text"].to_pylist(), truncation=True, max_length=room)["input_ids"]
+        return [Item(prompt, []) for prompt in prompts]
+
+    def tokens(self, item: Item) -> int:
+        return len(item.prompt) + self.task.answer_tokens
+
+    def learnable(self, examples: Labelled) -> tuple[list[Item], Tensor]:
+        """An answer is read as it stands after a word, and ends with the tokenizer's end of text, if it has one."""
+        end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
+        labels = examples.labels
+        lead, *led = self.tokenizer(["x", *(f"x {answer}" for answer in labels)], add_special_tokens=False)["input_ids"]
+        answers = [ids[len(lead) :] + end for ids in led]
+        longest = max(range(len(answers)), key=lambda index: len(answers[index]))
+        if len(answers[longest]) > self.task.answer_tokens:
+            raise UserError(
+                f"the answer '{labels[longest]}' takes {len(answers[longest])} tokens, but answer_tokens of its task in "
+                f"params.yaml is {self.task.answer_tokens}"
+            )
+        items = [Item(item.prompt, answer) for item, answer in zip(examples.items, answers, strict=True)]
+        return items, torch.tensor([len(answer) for answer in answers]).float()
+
+    def scores(self, model: LanguageHead, items: Sequence[Item]) -> Tensor:
+        ids, mask = padded([item.prompt + item.answer for item in items], self.pad, device())
+        rows = torch.arange(len(items), device=ids.device)[:, None]
+        steps = torch.arange(max(len(item.answer) for item in items), device=ids.device)
+        start, length = torch.tensor([[len(item.prompt), len(item.answer)] for item in items], device=ids.device).T[..., None]
+        told, before = steps < length, (start + steps - 1).clamp(max=ids.shape[1] - 2)
+        places = before.unique()  # a vocabulary's logits are large: only where they are read
+        logits = model(ids, mask, places)[rows, torch.searchsorted(places, before)]
+        targets = ids[rows, before + 1]
+        missed = cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+        likely = (logits.argmax(-1) == targets) | ~told
+        return torch.stack([-(missed * told).sum(1), likely.all(1).float()], dim=1)
+
+    def right(self, scores: Tensor, labels: Tensor) -> Tensor:
+        return scores[:, 1] > 0
+
+    def answers(self, model: LanguageHead, items: Sequence[Item]) -> np.ndarray:
+        ids, mask = (part.flip(1) for part in padded([item.prompt[::-1] for item in items], self.pad, device()))
+        said = model.continued(ids, mask, self.task.answer_tokens, self.pad, self.tokenizer.eos_token_id)
+        return np.array([text.strip() for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)], object)
+
+    def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return some == others
+
+    def untaught(self, inputs: pa.Table) -> np.ndarray:
+        frozen = self.settings.model_copy(update={"tune": "head"})
+        return self.predict(LanguageHead.load_base(self.base, frozen, torch.Generator()), self.encode(inputs))

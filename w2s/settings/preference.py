@@ -1,0 +1,44 @@
+"""Preference: two texts in, P(the first is better) out, by a reward model (the paper's third setting)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from w2s import records
+from w2s.models.batches import padded
+from w2s.models.hardware import device
+from w2s.models.heads import ScalarHead
+from w2s.settings._binary import Binary, probability
+
+Pair = tuple[list[int], list[int]]
+
+
+class Setting(Binary):
+    """An item is the token ids of both texts."""
+
+    INPUTS = records.PAIRS
+
+    def encode(self, inputs: pa.Table) -> list[Pair]:
+        return list(zip(*(self.cut(inputs[column].to_pylist()) for column in ("first", "second")), strict=True))
+
+    def tokens(self, item: Pair) -> int:
+        return 2 * max(map(len, item))
+
+    def scores(self, model: ScalarHead, items: Sequence[Pair]) -> Tensor:
+        """z = r(first) − r(second) [examples], so that P(first is better) = σ(z) (Bradley & Terry, 1952).
+
+        One forward pass gives the rewards r of all texts. They are put in an order that does not depend on which one of
+        a pair comes first, so that swapping a pair flips the sign of its z and changes no other bit.
+        """
+        texts = sorted({tuple(text) for pair in items for text in pair})
+        place = {text: index for index, text in enumerate(texts)}
+        rewards = model(*padded(texts, self.pad, device()))
+        first, second = ([place[tuple(pair[side])] for pair in items] for side in (0, 1))
+        return rewards[first] - rewards[second]
+
+    def untaught(self, inputs: pa.Table) -> np.ndarray:
+        texts = [text for column in ("first", "second") for text in inputs[column].to_pylist()]
+        first, second = np.split(self.odds(texts), 2)
+        return probability(first - second)
