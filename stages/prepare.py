@@ -14,11 +14,14 @@ def main(task: str) -> None:
     stream = family.examples(params.split, corpus, where, **options_of(family.examples, entry, where))
     parts = divide(stream, params.split, where)
     for name, examples in parts.items():
-        ids = [example.id for example in examples]
-        texts, groups = [example.text for example in examples], [example.group for example in examples]
-        truth = [float(example.true) for example in examples]
-        records.write(records.inputs(task, name), records.TEXTS, {"id": ids, "text": texts, "group": groups})
-        records.write(records.truth(task, name), records.LABELS, {"id": ids, "p": truth})
+        ids, groups = [example.id for example in examples], [example.group for example in examples]
+        columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
+        schema, truth = records.strings("id", *columns, "group"), [example.answer for example in examples]
+        records.write(records.inputs(task, name), schema, {"id": ids, **columns, "group": groups})
+        if isinstance(truth[0], str):
+            records.write(records.truth(task, name), records.ANSWERS, {"id": ids, "answer": truth})
+        else:
+            records.write(records.truth(task, name), records.LABELS, {"id": ids, "p": [float(true) for true in truth]})
     counts = {name: len(examples) for name, examples in parts.items()}
     records.write_json(records.source(task), stream.source | {"examples": counts})
 

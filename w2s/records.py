@@ -22,7 +22,15 @@ from w2s.errors import UserError
 BASES = Path("models/base")
 PARTS = ("supervisor", "student", "validation", "test")
 
-TEXTS = pa.schema([("id", pa.string()), ("text", pa.string()), ("group", pa.string())])
+
+def strings(*columns: str) -> pa.Schema:
+    """A schema of texts."""
+    return pa.schema([(name, pa.string()) for name in columns])
+
+
+TEXTS = strings("id", "text", "group")
+PAIRS = strings("id", "first", "second", "group")
+ANSWERS = strings("id", "answer")
 LABELS = pa.schema([("id", pa.string()), ("p", pa.float64())])
 PREDICTIONS = pa.schema([("step", pa.int32()), ("id", pa.string()), ("p", pa.float64())])
 

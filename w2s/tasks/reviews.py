@@ -38,4 +38,4 @@ def _examples(split: Split, corpus: Corpus) -> Iterator[Example]:
             continue
         seen.add(body)
         key = hashlib.sha256(body.encode()).hexdigest()[:16]
-        yield Example(id=key, text=body + CUE, group=key, true=happy)
+        yield Example(key, {"text": body + CUE}, key, happy)
