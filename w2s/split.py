@@ -20,7 +20,9 @@ def divide(examples: Iterable[Example], split: Split, where: str) -> dict[str, l
     first: then no group of theirs occurs in another part. Raises `UserError` when a part lacks a class altogether.
     """
     size = {name: getattr(split, name) for name in PARTS}
-    room = {(name, kind): size[name] // (2 if kind != "text" else 1) for name in PARTS for kind in (True, False, "text")}
+    room = {
+        (name, kind): size[name] // (2 if kind != "text" else 1) for name in PARTS for kind in (True, False, "text")
+    }
     parts: dict[str, list[Example]] = {name: [] for name in PARTS}
     count: Counter[tuple[str, bool | str]] = Counter()
     home: dict[str, str] = {}

@@ -109,7 +109,9 @@ def test_a_file_of_its_own_for_the_test_part() -> None:
     assert [example.held_out for example in examples] == [True] * 90 + [False] * 240
     parts = divide(examples, SPLIT, WHERE)
     assert {part: {e.held_out for e in members} for part, members in parts.items()}["test"] == {True}
-    assert {e.inputs["text"] for e in parts["test"]}.isdisjoint({e.inputs["text"] for p in ("supervisor", "student") for e in parts[p]})
+    assert {e.inputs["text"] for e in parts["test"]}.isdisjoint(
+        {e.inputs["text"] for p in ("supervisor", "student") for e in parts[p]}
+    )
 
 
 def test_labels_may_be_numbers_or_truth_values_and_texts_are_grouped_alone() -> None:

@@ -31,7 +31,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data/local").mkdir(parents=True)
     (tmp_path / "data/local/mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tasks = load(tmp_path / "params.yaml").tasks
-    for name in ("sciq", "mc_taco"):
+    for name in ("sciq", "mc_taco", "hh_rlhf_helpful", "lichess"):
         fill(tmp_path / "hub", name, tasks[name])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -82,6 +82,28 @@ def test_parts_and_their_source_are_written(repository: Path, task: str, source:
         assert inputs["id"].to_pylist() == truth["id"].to_pylist()
         assert len(truth) == count >= 2
         assert sum(truth["p"].to_pylist()) * 2 == count
+
+
+@pytest.mark.parametrize("task", ["preferences", "hh_rlhf_helpful"])
+def test_pairs_are_written(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    for part in records.PARTS:
+        inputs = records.read(records.inputs(task, part), records.PAIRS)
+        truth = records.read_labels(records.truth(task, part))
+        assert inputs["id"].to_pylist() == truth["id"].to_pylist()
+        assert sum(truth["p"].to_pylist()) * 2 == len(truth) >= 20
+
+
+@pytest.mark.parametrize("task", ["endgames", "lichess"])
+def test_puzzles_are_written(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    written = json.loads(records.source(task).read_text())
+    assert "corpus" in written or written["train"] == written["test"] == ["data/train-0000.parquet"]
+    for part, count in written["examples"].items():
+        inputs = records.read(records.inputs(task, part), records.TEXTS)
+        answers = records.read(records.truth(task, part), records.ANSWERS)
+        assert inputs["id"].to_pylist() == answers["id"].to_pylist()
+        assert len(answers) == count >= 15
 
 
 def test_reviews_are_written_as_before(repository: Path) -> None:

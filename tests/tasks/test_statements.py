@@ -146,7 +146,9 @@ def test_a_text_of_both_splits_is_only_tested_on(read: Read) -> None:
 
 
 def test_a_csv_text_that_looks_like_no_value_is_text(read: Read) -> None:
-    assert any("\nNone\n" in example.inputs["text"] for example in read("ethics_deontology", FIXTURES["ethics_deontology"]))
+    assert any(
+        "\nNone\n" in example.inputs["text"] for example in read("ethics_deontology", FIXTURES["ethics_deontology"])
+    )
 
 
 def test_a_trait_without_its_scene_is_an_error(read: Read) -> None:

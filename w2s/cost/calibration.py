@@ -72,7 +72,9 @@ def drawn(name: str, params: Params) -> tuple[float, list[str]]:
     family = tasks.family(task.family, f"{where}.family")
     corpus = params.corpora[task.corpus] if task.corpus else None
     stream = iter(family.examples(params.split, corpus, where, **options_of(family.examples, task, where)))
-    texts = ["\n".join(example.inputs.values()) for example in itertools.islice(stream, 1)]  # before it comes what is done once
+    texts = [
+        "\n".join(example.inputs.values()) for example in itertools.islice(stream, 1)
+    ]  # before it comes what is done once
     first = time.perf_counter()
     texts += ["\n".join(example.inputs.values()) for example in itertools.islice(stream, SAMPLE)]
     each = (time.perf_counter() - first) / max(1, len(texts))

@@ -32,9 +32,9 @@ T = TypeVar("T")
 class Example:
     """What a model is shown, by column, and the true answer: yes or no (a bool), or a text.
 
-    A pair has the columns `first` and `second`, True where the first is better; all else has `text`. Examples with the
-    same `group` share a source and stay in one part. `held_out` examples come from a public test (or validation) split and may only be tested on; those of a train split
-    (False) never are; None may go anywhere.
+    A pair has the columns `first` and `second`, true where the first is better; all else has `text`. Examples with the
+    same `group` share a source and stay in one part. `held_out` examples come from a public test (or validation) split
+    and may only be tested on; those of a train split (False) never are; None may go anywhere.
     """
 
     id: str
@@ -186,11 +186,11 @@ def hub_stream(
     merge: Merge | None = None,
 ) -> Stream:
     """A task from those files of a hub data set that match each kind's patterns (kinds as in `read`)."""
-    globs = {kind: [several] if isinstance(several, str) else several for kind, several in patterns.items()}
+    globs = {kind: [given] if isinstance(given, str) else list(given) for kind, given in patterns.items()}
     folder = snapshot("dataset", repository, revision, [glob for several in globs.values() for glob in several], where)
     files = {kind: sorted({path for glob in several for path in folder.glob(glob)}) for kind, several in globs.items()}
     names = {kind: [path.relative_to(folder).as_posix() for path in paths] for kind, paths in files.items()}
-    source = {"repository": repository, "commit": folder.name}
+    source: dict[str, Any] = {"repository": repository, "commit": folder.name}
     source |= {part: names.get(kind) or names[None] for part, kind in (("train", False), ("test", True))}
     return Stream(source, read(questions, files, split.seed, where, merge))
 
@@ -213,10 +213,10 @@ def read(
         whole = merge([item.group for item, _ in drawn])
     seen: set[str] = set()
     for item, held_out in drawn:
-        key = item.id or _digest("\n".join(sorted(item.inputs.values())))  # a pair in either order is one example
+        key = item.id or digest("\n".join(sorted(item.inputs.values())))  # a pair in either order is one example
         if key not in seen:
             group = whole.get(item.group, item.group)
-            yield Example(key, item.inputs, _digest(" ".join(group.casefold().split())), item.answer, held_out)
+            yield Example(key, item.inputs, digest(" ".join(group.casefold().split())), item.answer, held_out)
         elif item.id:
             raise UserError(f"{where}: the id '{key}' occurs twice")
         seen.add(key)
@@ -236,7 +236,8 @@ def _drawn(
             yield from ((item, held_out) for item in items)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """A short name for a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -1,13 +1,13 @@
 """Chess boards of four pieces by the rules of chess, many at once: White's king and two pieces against a bare king.
 
-White is to move. Nothing is ever pinned or blocked by Black, so the rules are few: a line ends at the first white piece;
-Black's king may not step on an attacked square; it is mated where its own square and all around it are attacked.
+White is to move. Black neither pins nor blocks anything, so the rules are few: a line ends at the first white piece;
+Black's king may not step on an attacked square, and is mated where its own square and all around it are attacked.
 
 Boards are two integer arrays: kinds [n, 3] of White's king and pieces as indices into `KINDS`, and squares [n, 4] of
 these and of Black's king. Squares count 0 … 63 from a1 to h8 by ranks; sets of squares are the bits of a uint64.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -44,9 +44,7 @@ REACH = np.array([[_reach(kind, square) for square in range(64)] for kind in KIN
 SHADOW = np.array([[_shadow(square, blocker) for blocker in range(64)] for square in range(64)], np.uint64)
 AROUND = REACH[0] | ONE << np.arange(64, dtype=np.uint64)  # a king's square and all that it reaches
 FILE, RANK = np.arange(64) % 8, np.arange(64) // 8
-SYMMETRIES = np.array(  # the square that each becomes
-    [8 * y + x for a, b in ((FILE, RANK), (RANK, FILE)) for x in (a, 7 - a) for y in (b, 7 - b)]
-)
+SYMMETRIES = np.array([8 * y + x for a, b in ((FILE, RANK), (RANK, FILE)) for x in (a, 7 - a) for y in (b, 7 - b)])
 
 
 def attacks(kinds: np.ndarray, squares: np.ndarray) -> np.ndarray:
@@ -69,35 +67,46 @@ def possible(kinds: np.ndarray, squares: np.ndarray) -> np.ndarray:
     return distinct & ~holds(np.bitwise_or.reduce(attacks(kinds, squares), axis=1), squares[:, 3])
 
 
-@dataclass(frozen=True)
-class Moves:
-    """White's legal moves on several boards, in their order, and what each does."""
+class Moves(NamedTuple):
+    """Moves on several boards, in the order of these: which board, which of White's pieces, to which square."""
 
     board: np.ndarray
     piece: np.ndarray
     target: np.ndarray
-    check: np.ndarray
-    mate: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Moves":
+        """Those that a mask or places choose."""
+        return Moves(self.board[chosen], self.piece[chosen], self.target[chosen])
 
 
-def moves(kinds: np.ndarray, squares: np.ndarray) -> Moves:
-    """All legal moves on possible boards."""
+def legal(kinds: np.ndarray, squares: np.ndarray) -> Moves:
+    """All of White's legal moves on possible boards."""
     targets = attacks(kinds, squares) & ~np.bitwise_or.reduce(ONE << squares[:, :3].astype(np.uint64), axis=1)[:, None]
     targets[:, 0] &= ~REACH[0][squares[:, 3]]  # kings keep apart
-    flags = np.unpackbits(targets.astype("<u8").view(np.uint8), axis=1, bitorder="little")
-    board, place = np.nonzero(flags)
-    piece, target = place // 64, place % 64
-    after = squares[board]
-    after[np.arange(len(board)), piece] = target
-    attacked, king = np.bitwise_or.reduce(attacks(kinds[board], after), axis=1), after[:, 3]
-    return Moves(board, piece, target, holds(attacked, king), AROUND[king] & ~attacked == 0)
+    flags = np.unpackbits(targets.astype("<u8").view(np.uint8), bitorder="little")
+    place = np.flatnonzero(flags.view(bool))
+    return Moves(place // 192, place // 64 % 3, place % 64)
+
+
+def effects(kinds: np.ndarray, squares: np.ndarray, moves: Moves) -> tuple[np.ndarray, np.ndarray]:
+    """Which moves give check, and which mate."""
+    after = squares[moves.board]
+    after[np.arange(len(after)), moves.piece] = moves.target
+    attacked, king = np.bitwise_or.reduce(attacks(kinds[moves.board], after), axis=1), after[:, 3]
+    return holds(attacked, king), AROUND[king] & ~attacked == 0
+
+
+def mates(kinds: np.ndarray, squares: np.ndarray) -> Moves:
+    """All moves that mate; looks closely only at those that would if no line were ever blocked."""
+    moves = legal(kinds, squares)
+    one, two, three = REACH[kinds, squares[:, :3]].T
+    others = np.stack([two | three, one | three, one | two], axis=1)[moves.board, moves.piece]
+    covered = others | REACH[kinds[moves.board, moves.piece], moves.target]
+    moves = moves.where(AROUND[squares[moves.board, 3]] & ~covered == 0)
+    return moves.where(effects(kinds, squares, moves)[1])
 
 
 def canonical(kinds: np.ndarray, squares: np.ndarray) -> np.ndarray:
-    """A number for each board that boards share exactly if one is the other turned or mirrored (without pawns: alike)."""
-    turned = SYMMETRIES.reshape(8, 64)[:, squares]
-    digits = [np.broadcast_to(kinds[:, piece], turned.shape[:2]) for piece in (1, 2)]
-    number = np.zeros(turned.shape[:2], np.int64)
-    for digit in [*digits, *np.moveaxis(turned, 2, 0)]:
-        number = number * 64 + digit
-    return number.min(axis=0)
+    """A number for each board [n], the same for boards that are one another turned or mirrored, and for no others."""
+    digits = [*kinds.T, *np.moveaxis(SYMMETRIES[:, squares], 2, 0)]  # [n], then [8, n]
+    return sum(digit * 64**place for place, digit in enumerate(digits)).min(axis=0)

@@ -1,0 +1,37 @@
+"""Preferences: which of two reviews, in the language of `reviews`, does a judge like better?
+
+Judges like happy reviews, and do not always notice: of a happy and an unhappy one they choose the happy one with chance
+`certainty` (0.88 is σ(2)), of two alike either. Half of the pairs are alike, so an oracle agrees with them in
+`(0.5 + certainty) / 2` of pairs. A share `easy` of the texts ends in the words that precede a verdict in the corpus,
+the others in words that never do, where what a base model knows of verdicts is harder to reach.
+"""
+
+import random
+from collections.abc import Iterator
+
+from w2s.errors import UserError
+from w2s.params import Corpus, Fraction, Split
+from w2s.tasks import Example, Pair, Stream, digest, reviews
+
+HARD_CUE = " . they said"
+
+
+def examples(
+    split: Split, corpus: Corpus | None, where: str, *, certainty: Fraction = 0.88, easy: Fraction = 0.5
+) -> Stream:
+    """An endless stream of pairs; no text occurs twice, and no body in the corpus."""
+    if corpus is None:
+        raise UserError(f"{where}.corpus is missing: preferences are about texts in a language of `corpora`")
+    source = {"generated": "w2s/tasks/preferences.py", "corpus": corpus.model_dump()}
+    return Stream(source, _examples(split, corpus, certainty, easy))
+
+
+def _examples(split: Split, corpus: Corpus, certainty: float, easy: float) -> Iterator[Example]:
+    rng = random.Random(f"preferences/task/{corpus.seed}/{split.seed}")
+    reviewed = reviews.bodies(corpus, rng)
+    for (one, happy), (two, glad) in zip(reviewed, reviewed, strict=False):
+        first, second = (body + (reviews.CUE if rng.random() < easy else HARD_CUE) for body in (one, two))
+        first_is_better = rng.random() < (0.5 if happy == glad else certainty if happy else 1 - certainty)
+        key = digest("\n".join(sorted([first, second])))
+        for item in Pair(*((first, second) if first_is_better else (second, first)), key).drawn(rng):
+            yield Example(key, item.inputs, key, item.answer)
