@@ -20,16 +20,14 @@ def divide(examples: Iterable[Example], split: Split, where: str) -> dict[str, l
     first: then no group of theirs occurs in another part. Raises `UserError` when a part lacks a class altogether.
     """
     size = {name: getattr(split, name) for name in PARTS}
-    room = {
-        (name, kind): size[name] // (2 if kind != "text" else 1) for name in PARTS for kind in (True, False, "text")
-    }
     parts: dict[str, list[Example]] = {name: [] for name in PARTS}
     count: Counter[tuple[str, bool | str]] = Counter()
     home: dict[str, str] = {}
     for example in examples:
         allowed, kind = ALLOWED[example.held_out], _kind(example)
-        name = home.get(example.group) or min(allowed, key=lambda part: count[part, kind] / room[part, kind])
-        taken = name in allowed and count[name, kind] < room[name, kind]
+        room = {part: size[part] // (1 if kind == "text" else 2) for part in PARTS}
+        name = home.get(example.group) or min(allowed, key=lambda part: count[part, kind] / room[part])
+        taken = name in allowed and count[name, kind] < room[name]
         if taken or example.held_out:
             home.setdefault(example.group, name)
         if taken:
@@ -37,15 +35,12 @@ def divide(examples: Iterable[Example], split: Split, where: str) -> dict[str, l
             count[name, kind] += 1
             if count.total() == sum(size.values()):
                 break
-    kinds = ("text",) if any(kind == "text" for _, kind in count) else (True, False)
-    fewest = {name: min(count[name, kind] for kind in kinds) for name in PARTS}
+    texts = any(kind == "text" for _, kind in count)
+    fewest = {name: min(count[name, kind] for kind in (["text"] if texts else [True, False])) for name in PARTS}
     if short := [name for name in PARTS if not fewest[name]]:
-        yes, no = count[short[0], True], count[short[0], False]
-        got = "none" if kinds == ("text",) else f"{yes} true and {no} false ones"
-        half = "" if kinds == ("text",) else ", half of them true,"
-        raise UserError(
-            f"{where}: too few examples for the split: {short[0]} wants {size[short[0]]}{half} and got {got}"
-        )
+        got = f"{count[short[0], True]} true and {count[short[0], False]} false ones"
+        wants = f"{size[short[0]]} and got none" if texts else f"{size[short[0]]}, half of them true, and got {got}"
+        raise UserError(f"{where}: too few examples for the split: {short[0]} wants {wants}")
     return {name: _balanced(part, fewest[name]) for name, part in parts.items()}
 
 

@@ -100,26 +100,23 @@ def test_pairs_that_are_alike_are_left_out(read: Read) -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "rejected", "prompt"),
+    ("chosen", "rejected", "group"),
     [
-        ("\n\nHuman: Hi\n\nAssistant: Yes", "\n\nHuman: Hi\n\nAssistant: No", "\n\nHuman: Hi\n\nAssistant:"),
+        ("\n\nHuman: Hi\n\nAssistant: Yes", "\n\nHuman: Hi\n\nAssistant: No", "\n\nHuman: Hi"),
         (
             "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: The d",
             "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant: The e",
-            "\n\nHuman: a\n\nAssistant: b\n\nHuman: c\n\nAssistant:",
+            "\n\nHuman: a",
         ),
-        (
-            "\n\nHuman: a\n\nAssistant: b\n\nHuman: c",
-            "\n\nHuman: a\n\nAssistant: b\n\nHuman: d",
-            "\n\nHuman: a\n\nAssistant:",
-        ),
-        ("\n\nHuman: a\n\nAssistant: x", "\n\nHuman: a\n\nAssistant:", "\n\nHuman: a\n\nAssistant:"),
-        ("\n\nHuman: a\n\nAssistant: x", "\n\nHuman: b\n\nAssistant: x", ""),
+        ("\n\nHuman: a\n\nAssistant: x", "\n\nHuman: a\n\nAssistant:", "\n\nHuman: a"),
+        ("\n\nHuman: a\n\nAssistant: x", "\n\nHuman: b\n\nAssistant: x", None),
+        ("\n\nHuman: a\n\nAssistant: x", "\n\nHuman: a and b\n\nAssistant: x", None),
+        ("\n\nHuman: a", "\n\nHuman: a and b", None),
     ],
 )
-def test_the_shared_prompt_ends_where_the_assistant_speaks(chosen: str, rejected: str, prompt: str) -> None:
-    assert hh_rlhf.shared(chosen, rejected) == hh_rlhf.shared(rejected, chosen) == prompt
-    assert len(list(hh_rlhf.questions({"chosen": chosen, "rejected": rejected}))) == bool(prompt)
+def test_pairs_share_a_prompt_and_are_grouped_by_how_it_begins(chosen: str, rejected: str, group: str | None) -> None:
+    for row in ({"chosen": chosen, "rejected": rejected}, {"chosen": rejected, "rejected": chosen}):
+        assert [pair.group for pair in hh_rlhf.questions(row)] == ([group] if group else [])
 
 
 def test_turns_of_one_conversation_are_one_group(read: Read) -> None:

@@ -32,7 +32,7 @@ def tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
 def architecture(kind: str, vocabulary: int, hidden: int, layers: int) -> PreTrainedConfig:
     """Two heads or more, tied embeddings, no dropout; `neox`: rotary positions on half of each head, `gpt2`: absolute.
 
-    Rotary positions suit language; absolute ones suit texts of a fixed form, such as a chess board.
+    Absolute positions learn texts of a fixed form, such as a chess board, sooner (docs/LADDER.md).
     """
     common: dict[str, Any] = {
         "vocab_size": vocabulary,

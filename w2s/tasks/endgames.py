@@ -62,12 +62,9 @@ def _examples(split: Split, corpus: Corpus) -> Iterator[Example]:
         kinds, squares = _drawn(dice)
         mates = _boards.mates(kinds, squares)
         mates = mates.where(np.bincount(mates.board)[mates.board] == 1)
-        kinds, squares = kinds[mates.board], squares[mates.board]
-        boards, answers = (
-            _said(_board(kinds, squares)),
-            _said(_move(kinds, mates._replace(board=np.arange(len(kinds))))),
-        )
-        for key, board, answer in zip(_names(kinds, squares, corpus), boards, answers, strict=True):
+        answers, kinds, squares = _said(_move(kinds, mates)), kinds[mates.board], squares[mates.board]
+        boards, names = _said(_board(kinds, squares)), _names(kinds, squares, corpus)
+        for key, board, answer in zip(names, boards, answers, strict=True):
             if _set_aside(key) and key not in seen:
                 seen.add(key)
                 yield Example(key, {"text": f"? {board} |"}, key, answer)

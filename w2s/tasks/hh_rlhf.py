@@ -1,11 +1,10 @@
 """HH-RLHF: which of two ends of a dialogue with an assistant did a person prefer? (Bai et al., 2022).
 
-Both dialogues of a pair begin alike, up to an answer of the assistant. A conversation was judged turn by turn, so the
-beginning of one pair may be part of another: the first thing that the person said is the group. Dialogues that are the
-same are left out, and so are the few that do not begin alike. Both splits are public.
+Both dialogues of a pair share a prompt: all turns up to an answer of the assistant. Prompts may begin like one another,
+where a conversation was judged at several of its turns, so how they begin is the group: the first thing that the person
+said. Dialogues that are the same are left out, and so are pairs that share no prompt. Both splits are public.
 """
 
-import os
 from collections.abc import Iterator
 
 from w2s.sources import Row
@@ -17,15 +16,9 @@ ANSWER = "\n\nAssistant:"
 def questions(row: Row) -> Iterator[Pair]:
     """Two whole dialogues."""
     chosen, rejected = row["chosen"], row["rejected"]
-    prompt = shared(chosen, rejected)
-    if prompt:
-        yield Pair(chosen.strip(), rejected.strip(), group=prompt.split(ANSWER)[0])
-
-
-def shared(chosen: str, rejected: str) -> str:
-    """What both dialogues begin with: all turns before the answers that differ."""
-    common = os.path.commonprefix([chosen, rejected])
-    return common[: common.rfind(ANSWER) + len(ANSWER)] if ANSWER in common else ""
+    question, answered, _ = chosen.partition(ANSWER)
+    if answered and rejected.startswith(question + answered):
+        yield Pair(chosen.strip(), rejected.strip(), group=question)
 
 
 examples = hub(questions)

@@ -1,9 +1,9 @@
-"""Lichess puzzles: the best move in positions from people's games (database.lichess.org, CC0; Schwarzschild et al., 2021).
+"""Lichess puzzles: what is the best move in a position from people's games? (database.lichess.org, CC0).
 
 A row's first move is the opponent's; asked is the one after it. The paper shows the moves of the whole game, which this
-data set does not have: here a position stands as a PGN file would begin with it, FEN tag and number of the move. Puzzles
-of one game are a group. A puzzle that ends in mate at once may have other mates; these are left out, since only one
-answer counts. One public split holds everything: all parts are drawn from it.
+data set does not have: here a position stands as a PGN file would begin with it, FEN tag and number of the move. Where
+several moves mate at once a puzzle has several answers and is left out. Puzzles of one game are a group. The one public
+split holds everything: all parts are drawn from it.
 """
 
 from collections.abc import Iterator
