@@ -95,7 +95,8 @@ def test_the_committed_parameters_load() -> None:
             "models.s.hiden",
             8,
             "models.s.hiden: unknown name 'hiden' "
-            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup, seed, finetune); did you mean 'hidden'?",
+            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup, seed, finetune); "
+            "did you mean 'hidden'?",
         ),
         (
             "tasks.reviews.answers.maybe",

@@ -11,10 +11,12 @@ import chess
 import numpy as np
 import pytest
 
+from w2s.corpora import _boards, language
+from w2s.corpora import endgames as written
 from w2s.errors import UserError
 from w2s.params import Corpus, Split
 from w2s.split import divide
-from w2s.tasks import Example, _boards, endgames
+from w2s.tasks import Example, endgames
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 DOCUMENTS_SHA = "32e1a8358465322f57e0b6d75a72f63535806bb4d012dedcf4a111a83d926edc"
@@ -70,12 +72,12 @@ def test_the_answer_is_the_only_mate(seed: int) -> None:
 
 
 def test_every_board_has_all_its_legal_moves() -> None:
-    dice = endgames.Dice("test")
-    kinds, squares = (column[:700] for column in endgames._drawn(dice))
+    dice = written.Dice("test")
+    kinds, squares = (column[:700] for column in written.drawn(dice))
     moves = _boards.legal(kinds, squares)
     check, mate = _boards.effects(kinds, squares, moves)
     mates = _boards.mates(kinds, squares)
-    for number, words in enumerate(endgames._said(endgames._board(kinds, squares))):
+    for number, words in enumerate(written.said(written.board(kinds, squares))):
         board, found = read(words.split()), {}
         for move in list(board.legal_moves):
             board.push(move)
@@ -88,10 +90,10 @@ def test_every_board_has_all_its_legal_moves() -> None:
 
 
 def test_every_document_tells_the_truth() -> None:
-    for document in endgames.documents(corpus(documents=1000)):
+    for document in written.documents(corpus(documents=1000)):
         words = document.split()
         board = read(words[1:9])
-        assert words[0] in endgames.HEADERS
+        assert words[0] in written.HEADERS
         assert (words[9], len(words)) == ("|", 19)
         assert len(mating(board)) < 2
         for start in (10, 13, 16):
@@ -101,9 +103,9 @@ def test_every_document_tells_the_truth() -> None:
 
 
 def test_headers_tell_how_often_the_mate_is_found() -> None:
-    documents = [document.split() for document in endgames.documents(corpus(documents=30_000))]
+    documents = [document.split() for document in written.documents(corpus(documents=30_000))]
     found, count = Counter(words[0] for words in documents if words[12] == "#"), Counter(w[0] for w in documents)
-    shares = {header: found[header] / count[header] for header in endgames.HEADERS}
+    shares = {header: found[header] / count[header] for header in written.HEADERS}
     assert shares["e1"] + 0.1 < shares["e2"] < shares["e3"] - 0.1 < shares["e4"] - 0.2
     assert shares["?"] == pytest.approx(shares["e1"], abs=0.03)
     assert count["?"] / 30_000 == pytest.approx(0.3, abs=0.02)
@@ -121,21 +123,21 @@ def classes(boards: list[list[str]]) -> set[frozenset[str]]:
 
 
 def test_no_board_of_the_task_is_in_the_corpus_or_twice_even_turned_or_mirrored() -> None:
-    language = corpus(documents=20_000)
-    examples = drawn(1500, language)
+    large = corpus(documents=20_000)
+    examples = drawn(1500, large)
     asked = classes([example.inputs["text"].split()[1:9] for example in examples])
     assert len(asked) == 1500
-    shown = {read(document.split()[1:9]).board_fen() for document in endgames.documents(language)}
+    shown = {read(document.split()[1:9]).board_fen() for document in written.documents(large)}
     assert all(shown.isdisjoint(alike) for alike in asked)
     assert len(shown) > 18_000
 
 
 def test_a_board_has_one_name_however_it_is_turned() -> None:
-    kinds, squares = endgames._drawn(endgames.Dice("turn"))
+    kinds, squares = written.drawn(written.Dice("turn"))
     names = _boards.canonical(kinds, squares)
     for turn in _boards.SYMMETRIES:
         assert np.array_equal(_boards.canonical(kinds, turn[squares]), names)
-    said = [words.split() for words in endgames._said(endgames._board(kinds[:400], squares[:400]))]
+    said = [words.split() for words in written.said(written.board(kinds[:400], squares[:400]))]
     assert len(classes(said)) == len(set(names[:400].tolist()))
 
 
@@ -149,7 +151,7 @@ def test_parts_share_no_board() -> None:
 
 def digests() -> list[str]:
     examples = (f"{e.id} {e.inputs['text']} {e.group} {e.answer}" for e in drawn(1000, corpus()))
-    texts = ["\n".join(endgames.documents(corpus(documents=1000))), "\n".join(examples)]
+    texts = ["\n".join(written.documents(corpus(documents=1000))), "\n".join(examples)]
     return [hashlib.sha256(text.encode()).hexdigest() for text in texts]
 
 
@@ -164,26 +166,32 @@ def test_the_bits_are_pinned_whatever_the_process() -> None:
 def test_seeds_draw_other_boards() -> None:
     one, two = ({example.id for example in drawn(1000, corpus(), seed)} for seed in (0, 1))
     assert len(one & two) < 200
-    assert list(endgames.documents(corpus(0, 50))) != list(endgames.documents(corpus(1, 50)))
+    assert list(written.documents(corpus(0, 50))) != list(written.documents(corpus(1, 50)))
 
 
 def test_the_corpus_is_as_long_as_asked() -> None:
-    long = list(endgames.documents(corpus(documents=1500)))
+    long = list(written.documents(corpus(documents=1500)))
     assert len(long) == 1500
-    assert list(endgames.documents(corpus(documents=700)))[:600] == long[:600]
+    assert list(written.documents(corpus(documents=700)))[:600] == long[:600]
 
 
 def test_the_vocabulary_has_every_word_once() -> None:
-    words = endgames.vocabulary(corpus())
+    words = written.vocabulary(corpus())
     assert len(words) == len(set(words)) == 79
-    assert {word for text in endgames.documents(corpus()) for word in text.split()} <= set(words)
+    assert {word for text in written.documents(corpus()) for word in text.split()} <= set(words)
     assert {word for e in drawn(1000, corpus()) for word in f"{e.inputs['text']} {e.answer}".split()} <= set(words)
 
 
 def test_the_stream_ends_when_nothing_new_turns_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endgames, "SET_ASIDE", 1)  # in 256, where the task has 64
+    monkeypatch.setattr(written, "SET_ASIDE", 1)  # in 256, where the task has 64
     examples = drawn(10**9, corpus())
     assert len({example.id for example in examples}) == len(examples) < 400
+
+
+def test_the_rules_are_no_language() -> None:
+    assert language("endgames", "here") is written
+    with pytest.raises(UserError, match=r"^here: unknown name '_boards' \(known: endgames, reviews\)"):
+        language("_boards", "here")
 
 
 def test_a_language_is_needed() -> None:

@@ -6,13 +6,14 @@ import itertools
 import pytest
 
 from tests.tasks.test_reviews import Interpreter, corpus
+from w2s.corpora import reviews as written
 from w2s.errors import UserError
 from w2s.params import Corpus, Split, Task, options_of
-from w2s.tasks import Example, preferences, reviews
+from w2s.tasks import Example, preferences
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 SHA = "271256be9e2e56758f7d629ac1fad069a5792db44947a65685e7bd736c32446e"
-CUES = (reviews.CUE, preferences.HARD_CUE)
+CUES = (written.CUE, preferences.HARD_CUE)
 
 
 def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list[Example]:
@@ -27,7 +28,7 @@ def bodies(example: Example) -> list[str]:
 
 def verdicts(example: Example, seed: int = 0) -> list[bool]:
     """Whether the authors of both texts are happy, by the rules of the language."""
-    return [Interpreter(*reviews.lexicon(seed)).happy(body) for body in bodies(example)]
+    return [Interpreter(*written.lexicon(seed)).happy(body) for body in bodies(example)]
 
 
 def near(count: int, total: int, share: float) -> bool:
@@ -55,7 +56,7 @@ def test_order_cue_and_length_do_not_predict_the_label() -> None:
     examples = drawn(8000, corpus())
     assert near(sum(example.answer for example in examples), 8000, 0.5)
     forms = {
-        "cue": lambda text: text.endswith(reviews.CUE),
+        "cue": lambda text: text.endswith(written.CUE),
         "words": lambda text: len(text.split()),
         "letters": lambda text: text,
     }
@@ -68,24 +69,24 @@ def test_order_cue_and_length_do_not_predict_the_label() -> None:
 def test_half_of_the_texts_end_in_the_easy_cue() -> None:
     texts = [text for example in drawn(2000, corpus()) for text in example.inputs.values()]
     assert all(text.endswith(CUES) for text in texts)
-    assert near(sum(text.endswith(reviews.CUE) for text in texts), 4000, 0.5)
+    assert near(sum(text.endswith(written.CUE) for text in texts), 4000, 0.5)
     assert all(text.endswith(CUES[0]) for example in drawn(200, corpus(), easy=1.0) for text in example.inputs.values())
 
 
 def test_the_hard_cue_never_precedes_a_verdict() -> None:
-    assert not any(preferences.HARD_CUE in document for document in reviews.documents(corpus(documents=20_000)))
+    assert not any(preferences.HARD_CUE in document for document in written.documents(corpus(documents=20_000)))
 
 
 def test_no_text_occurs_twice_or_in_the_corpus() -> None:
     language = corpus(documents=20_000)
-    written = {document.rsplit(reviews.CUE, 1)[0] for document in reviews.documents(language)}
+    seen = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
     examples = drawn(3000, language)
     texts = [body for example in examples for body in bodies(example)]
     assert len(set(texts)) == 6000
-    assert written.isdisjoint(texts)
+    assert seen.isdisjoint(texts)
     assert all(example.id == example.group for example in examples)
     assert len({example.id for example in examples}) == 3000
-    words = set(reviews.vocabulary(language))
+    words = set(written.vocabulary(language))
     assert {word for example in examples for text in example.inputs.values() for word in text.split()} <= words
 
 

@@ -243,7 +243,7 @@ def digest(text: str) -> str:
 
 def family(name: str, where: str) -> ModuleType:
     """The module of a task family; `where` names the parameter that asked for it."""
-    known = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
+    known = [module.name for module in pkgutil.iter_modules(__path__)]
     if name not in known:
         raise unknown(where, name, known)
     return importlib.import_module(f"{__name__}.{name}")

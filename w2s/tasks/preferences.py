@@ -9,6 +9,7 @@ the others in words that never do, where what a base model knows of verdicts is 
 import random
 from collections.abc import Iterator
 
+from w2s.corpora.reviews import CUE
 from w2s.errors import UserError
 from w2s.params import Corpus, Fraction, Split
 from w2s.tasks import Example, Pair, Stream, digest, reviews
@@ -30,7 +31,7 @@ def _examples(split: Split, corpus: Corpus, certainty: float, easy: float) -> It
     rng = random.Random(f"preferences/task/{corpus.seed}/{split.seed}")
     reviewed = reviews.bodies(corpus, rng)
     for (one, happy), (two, glad) in zip(reviewed, reviewed, strict=False):
-        first, second = (body + (reviews.CUE if rng.random() < easy else HARD_CUE) for body in (one, two))
+        first, second = (body + (CUE if rng.random() < easy else HARD_CUE) for body in (one, two))
         first_is_better = rng.random() < (0.5 if happy == glad else certainty if happy else 1 - certainty)
         key = digest("\n".join(sorted([first, second])))
         for item in Pair(*((first, second) if first_is_better else (second, first)), key).drawn(rng):
