@@ -45,6 +45,11 @@ def truth(task: str, part: str) -> Path:
     return Path("data/tasks", task, part, "truth.parquet")
 
 
+def texts(task: str) -> Path:
+    """Unlabelled texts of the task's domain: id, text."""
+    return Path("data/tasks", task, "texts.parquet")
+
+
 def source(task: str) -> Path:
     """Where a task's examples come from (repository, commit, files), and how many each part got."""
     return Path("data/tasks", task, "source.json")

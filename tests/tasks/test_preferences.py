@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import re
 
 import pytest
 
@@ -9,17 +10,28 @@ from tests.tasks.test_reviews import Interpreter, corpus
 from w2s.corpora import reviews as written
 from w2s.errors import UserError
 from w2s.params import Corpus, Split, Task, options_of
-from w2s.tasks import Example, preferences
+from w2s.tasks import Example, Stream, preferences
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
-SHA = "271256be9e2e56758f7d629ac1fad069a5792db44947a65685e7bd736c32446e"
+PAIRS_SHA = "65c205d99e5c2074ac29ea666a6666c2dd6f65aba2f7a1ea94b7ba293671ea35"
+TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
 CUES = (written.CUE, preferences.HARD_CUE)
 
 
-def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list[Example]:
+def stream(language: Corpus, seed: int = 0, **options: float) -> Stream:
     entry = Task(family="preferences", setting="preference", **options)
     split, options = SPLIT.model_copy(update={"seed": seed}), options_of(preferences.examples, entry, "here")
-    return list(itertools.islice(preferences.examples(split, language, "here", **options), count))
+    return preferences.examples(split, language, "here", **options)
+
+
+def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list[Example]:
+    return list(itertools.islice(stream(language, seed, **options), count))
+
+
+def unlabelled(count: int, language: Corpus, seed: int = 0, **options: float) -> list[tuple[str, ...]]:
+    """Unlabelled texts as body, cue and verdict."""
+    texts = itertools.islice(stream(language, seed, **options).texts, count)
+    return [re.fullmatch(f"(.*)({'|'.join(map(re.escape, CUES))}) ([a-z]+)", text).groups() for text in texts]
 
 
 def bodies(example: Example) -> list[str]:
@@ -91,10 +103,41 @@ def test_no_text_occurs_twice_or_in_the_corpus() -> None:
 
 
 def test_the_bits_are_pinned_and_follow_from_the_seed() -> None:
-    lines = "\n".join(f"{e.id} {e.inputs} {e.group} {e.answer}" for e in drawn(1000, corpus()))
-    assert hashlib.sha256(lines.encode()).hexdigest() == SHA
+    made = stream(corpus())
+    pairs = (f"{e.id} {e.inputs} {e.group} {e.answer}" for e in itertools.islice(made, 1000))
+    for lines, digest in ((pairs, PAIRS_SHA), (itertools.islice(made.texts, 1000), TEXTS_SHA)):
+        assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == digest
     one, two = drawn(500, corpus()), drawn(500, corpus(), seed=1)
     assert {example.id for example in one}.isdisjoint({example.id for example in two})
+
+
+def test_unlabelled_texts_are_of_reviews_that_no_pair_and_no_document_has() -> None:
+    language = corpus(documents=20_000)
+    bodies_of_texts = [body for body, _, _ in unlabelled(4000, language)]
+    assert len(set(bodies_of_texts)) == 4000
+    paired = {body for seed in (0, 1) for example in drawn(8000, language, seed) for body in bodies(example)}
+    reviewed = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
+    assert (paired | reviewed).isdisjoint(bodies_of_texts)
+
+
+def test_unlabelled_texts_tell_the_verdict_of_their_reviewer() -> None:
+    texts = unlabelled(4000, corpus())
+    happy = Interpreter(*written.lexicon(0)).happy
+    assert all(verdict in written.VERDICTS[happy(body)] for body, _, verdict in texts)
+    assert {verdict for _, _, verdict in texts} == {word for words in written.VERDICTS.values() for word in words}
+    assert near(sum(cue == written.CUE for _, cue, _ in texts), 4000, 0.5)
+    assert {cue for _, cue, _ in unlabelled(300, corpus(), easy=0.0)} == {preferences.HARD_CUE}
+    words = set(written.vocabulary(corpus()))
+    assert {word for text in texts for part in text for word in part.split()} <= words
+
+
+@pytest.mark.parametrize("pairs", [0, 300])
+def test_unlabelled_texts_follow_from_the_seed_however_many_pairs_are_drawn(pairs: int) -> None:
+    made = stream(corpus())
+    assert len(list(itertools.islice(made, pairs))) == pairs
+    texts = ["{}{} {}".format(*parts) for parts in unlabelled(500, corpus())]
+    assert list(itertools.islice(made.texts, 500)) == texts
+    assert set(unlabelled(500, corpus())).isdisjoint(unlabelled(500, corpus(), seed=1))
 
 
 def test_a_language_is_needed() -> None:

@@ -15,6 +15,7 @@ import yaml
 from tests.tasks.fixtures import fill
 from w2s import records
 from w2s.params import load
+from w2s.tasks import digest
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 60}
@@ -104,6 +105,25 @@ def test_puzzles_are_written(repository: Path, task: str) -> None:
         answers = records.read(records.truth(task, part), records.ANSWERS)
         assert inputs["id"].to_pylist() == answers["id"].to_pylist()
         assert len(answers) == count >= 15
+
+
+@pytest.mark.parametrize("task", ["sciq", "hh_rlhf_helpful"])
+def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    rows = pq.read_table(records.inputs(task, "student")).drop_columns(["id", "group"]).to_pylist()
+    texts = records.read(records.texts(task), records.strings("id", "text"))
+    assert texts["text"].to_pylist() == list(dict.fromkeys(text for row in rows for text in row.values()))
+    assert texts["id"].to_pylist() == [digest(text) for text in texts["text"].to_pylist()]
+
+
+def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
+    assert prepare("preferences").returncode == 0
+    texts = records.read(records.texts("preferences"), records.strings("id", "text"))["text"].to_pylist()
+    assert len(texts) == 2 * SIZES["student"]
+    for part in records.PARTS:
+        inputs = pq.read_table(records.inputs("preferences", part))
+        shown = inputs["first"].to_pylist() + inputs["second"].to_pylist()
+        assert not any(text.startswith(tuple(shown)) for text in texts)
 
 
 def test_reviews_are_written_as_before(repository: Path) -> None:

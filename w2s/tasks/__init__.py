@@ -46,10 +46,15 @@ class Example:
 
 @dataclass(frozen=True)
 class Stream:
-    """A task's examples, held-out ones first, and where they come from, as prepare writes it down."""
+    """A task's examples, held-out ones first, and where they come from, as prepare writes it down.
+
+    `texts`, where a task has some, are unlabelled and of its domain: a model may be finetuned on them generatively
+    before it sees any label (paper, section 5.2.2). Without, the texts of the student's own inputs serve.
+    """
 
     source: dict[str, Any]
     examples: Iterable[Example]
+    texts: Iterable[str] | None = None
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self.examples)
