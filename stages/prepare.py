@@ -1,9 +1,15 @@
-"""Prepare a task: draw its examples and divide them, group by group, into supervisor, student, validation and test."""
+"""Prepare a task: draw its examples and divide them, group by group, into supervisor, student, validation and test.
+
+Beside them go unlabelled texts of the same domain, for generative finetuning.
+"""
+
+from itertools import islice
 
 from w2s import records, tasks
 from w2s.params import load, options_of
 from w2s.split import divide
 from w2s.stage import run
+from w2s.tasks import Example, Stream, digest
 
 
 def main(task: str) -> None:
@@ -14,13 +20,25 @@ def main(task: str) -> None:
     stream = family.examples(params.split, corpus, where, **options_of(family.examples, entry, where))
     parts = divide(stream, params.split, where)
     for name, examples in parts.items():
-        ids = [example.id for example in examples]
-        texts, groups = [example.text for example in examples], [example.group for example in examples]
-        truth = [float(example.true) for example in examples]
-        records.write(records.inputs(task, name), records.TEXTS, {"id": ids, "text": texts, "group": groups})
-        records.write(records.truth(task, name), records.LABELS, {"id": ids, "p": truth})
+        ids, groups = [example.id for example in examples], [example.group for example in examples]
+        columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
+        schema, truth = records.strings("id", *columns, "group"), [example.answer for example in examples]
+        records.write(records.inputs(task, name), schema, {"id": ids, **columns, "group": groups})
+        if isinstance(truth[0], str):
+            records.write(records.truth(task, name), records.ANSWERS, {"id": ids, "answer": truth})
+        else:
+            records.write(records.truth(task, name), records.LABELS, {"id": ids, "p": [float(true) for true in truth]})
+    texts = unlabelled(stream, parts["student"])
+    ids = [digest(text) for text in texts]
+    records.write(records.texts(task), records.strings("id", "text"), {"id": ids, "text": texts})
     counts = {name: len(examples) for name, examples in parts.items()}
     records.write_json(records.source(task), stream.source | {"examples": counts})
+
+
+def unlabelled(stream: Stream, students: list[Example]) -> list[str]:
+    """Distinct texts without labels: two for each of the student's examples, or the texts that these show."""
+    shown = (text for example in students for text in example.inputs.values())
+    return list(dict.fromkeys(shown if stream.texts is None else islice(stream.texts, 2 * len(students))))
 
 
 if __name__ == "__main__":

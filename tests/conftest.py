@@ -63,7 +63,7 @@ def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded rung as it is before pretraining."""
     folder = tmp_path_factory.mktemp("embedded")
     tokenizer = embedded.tokenizer(WORDS)
-    config = embedded.architecture(len(tokenizer), hidden=16, layers=1)
+    config = embedded.architecture("neox", len(tokenizer), hidden=16, layers=1)
     embedded.initialized(config, torch.Generator().manual_seed(0)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

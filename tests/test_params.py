@@ -75,9 +75,9 @@ def test_the_committed_parameters_load() -> None:
         (
             "models.s.corpus",
             "review",
-            "models.s.corpus: unknown name 'review' (known: reviews); did you mean 'reviews'?",
+            "models.s.corpus: unknown name 'review' (known: reviews, endgames); did you mean 'reviews'?",
         ),
-        ("tasks.reviews.corpus", "zzz", "tasks.reviews.corpus: unknown name 'zzz' (known: reviews)"),
+        ("tasks.reviews.corpus", "zzz", "tasks.reviews.corpus: unknown name 'zzz' (known: reviews, endgames)"),
         # unknown keys
         (
             "gird",
@@ -95,7 +95,8 @@ def test_the_committed_parameters_load() -> None:
             "models.s.hiden",
             8,
             "models.s.hiden: unknown name 'hiden' "
-            "(known: family, corpus, hidden, layers, steps, learning_rate, seed, finetune); did you mean 'hidden'?",
+            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup, seed, finetune); "
+            "did you mean 'hidden'?",
         ),
         (
             "tasks.reviews.answers.maybe",

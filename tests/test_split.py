@@ -21,7 +21,7 @@ labels = st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from([None, True
 
 
 def example(index: int, group: object, true: bool, held_out: bool | None = None) -> Example:
-    return Example(str(index), f"text {index}", str(group), true, held_out)
+    return Example(str(index), {"text": f"text {index}"}, str(group), true, held_out)
 
 
 def endless() -> Iterator[Example]:
@@ -38,7 +38,7 @@ def test_parts_are_full_balanced_and_share_no_group(counts: dict[str, int], draw
     first = [example(index, *row) for index, row in enumerate(drawn)]
     parts = parts_of(itertools.chain(first, endless()), **counts)
     assert {name: len(part) for name, part in parts.items()} == counts
-    assert all(sum(item.true for item in part) * 2 == len(part) for part in parts.values())
+    assert all(sum(item.answer for item in part) * 2 == len(part) for part in parts.values())
     order = [item.id for item in itertools.chain(first, itertools.islice(endless(), 1000))]
     for name, part in parts.items():
         positions = [order.index(item.id) for item in part]
@@ -64,7 +64,7 @@ def test_a_rare_class_decides_how_much_there_is() -> None:
     examples = [example(index, index, index % 10 == 0) for index in range(400)]
     parts = parts_of(examples, supervisor=200, student=200, validation=100, test=100)
     assert [len(part) for part in parts.values()] == pytest.approx([80 / 3, 80 / 3, 40 / 3, 40 / 3], abs=2.1)
-    assert all(sum(item.true for item in part) * 2 == len(part) for part in parts.values())
+    assert all(sum(item.answer for item in part) * 2 == len(part) for part in parts.values())
 
 
 def test_groups_of_the_public_test_split_never_train() -> None:

@@ -226,14 +226,16 @@ class Task(Open):
 
 
 class Embedded(Strict):
-    """An embedded rung: a small GPT-NeoX pretrained here, offline, into an ordinary Hugging Face checkpoint."""
+    """An embedded rung: a small model pretrained here, offline, into an ordinary Hugging Face checkpoint."""
 
     family: Literal["embedded"]
     corpus: Name = Field(description="pretraining text, in `corpora`")
+    architecture: Literal["neox", "gpt2"] = Field(default="neox", description="rotary positions, or absolute ones")
     hidden: Count = Field(description="width")
     layers: Count = Field(description="depth")
     steps: int = Field(ge=0, description="pretraining updates of 32 documents")
     learning_rate: Positive = Field(description="peak pretraining rate")
+    warmup: Fraction = Field(default=0.1, description="fraction of updates with a linearly rising rate")
     seed: Seed = Field(description="draws initial weights and document order")
     finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
 

@@ -1,4 +1,4 @@
-"""Rows of Parquet, JSON and CSV files, in a random order that is the same everywhere."""
+"""Rows of Parquet, JSON and CSV files, gzipped or not, in a random order that is the same everywhere."""
 
 import glob
 import random
@@ -31,7 +31,7 @@ def rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iterator[Row]
     import datasets  # heavy
     import pyarrow as pa
 
-    kinds = {path.suffix for path in paths}
+    kinds = {Path(path.name.removesuffix(".gz")).suffix for path in paths}
     if len(kinds) > 1 or not kinds <= READERS.keys():
         raise UserError(
             f"{where}: files must be all Parquet, all JSON or all CSV, named so ({', '.join(READERS)}); found "

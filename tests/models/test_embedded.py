@@ -13,14 +13,26 @@ from w2s.models import embedded
 from w2s.params import Corpus, Embedded
 from w2s.training.pretrain import pretrain
 
+KINDS = {"neox": "gpt_neox", "gpt2": "gpt2"}
 
-def test_auto_classes_load_it(embedded_folder: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(embedded_folder)
-    model = AutoModelForCausalLM.from_pretrained(embedded_folder)
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_auto_classes_load_it(kind: str, tmp_path: Path) -> None:
+    tokenizer = embedded.tokenizer(WORDS)
+    made = embedded.initialized(embedded.architecture(kind, len(tokenizer), 48, 2), torch.Generator().manual_seed(0))
+    made.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    tokenizer, model = AutoTokenizer.from_pretrained(tmp_path), AutoModelForCausalLM.from_pretrained(tmp_path)
     assert model.config.vocab_size == len(tokenizer) == len(WORDS) + 3
     assert model.get_output_embeddings().weight is model.get_input_embeddings().weight
-    assert AutoConfig.from_pretrained(embedded_folder).model_type == "gpt_neox"
-    assert not list(embedded_folder.glob("*.bin")) + list(embedded_folder.glob("*.py"))
+    config = AutoConfig.from_pretrained(tmp_path)
+    assert (config.model_type, config.num_attention_heads, config.max_position_embeddings) == (KINDS[kind], 3, 64)
+    assert not list(tmp_path.glob("*.bin")) + list(tmp_path.glob("*.py"))
+    text = torch.tensor(tokenizer(["the food was not bad"])["input_ids"])
+    made.eval()
+    assert torch.equal(model(text).logits, made(text).logits)
+    model.train()
+    assert torch.equal(model(text).logits, made(text).logits), "nothing is dropped out"
 
 
 def test_a_text_comes_back_word_by_word(embedded_folder: Path) -> None:
@@ -33,8 +45,9 @@ def test_a_text_comes_back_word_by_word(embedded_folder: Path) -> None:
     assert (tokenizer.pad_token_id, tokenizer.bos_token_id) == (0, 1)
 
 
-def test_initial_weights_are_the_generators() -> None:
-    config = embedded.architecture(50, hidden=32, layers=2)
+@pytest.mark.parametrize("kind", KINDS)
+def test_initial_weights_are_the_generators(kind: str) -> None:
+    config = embedded.architecture(kind, 50, hidden=32, layers=2)
     one, same, other = (embedded.initialized(config, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     for (name, tensor), twin, stranger in zip(
         one.named_parameters(), same.parameters(), other.parameters(), strict=True
@@ -52,6 +65,15 @@ RUNG = Embedded(family="embedded", corpus="reviews", hidden=16, layers=1, steps=
 def digest(folder: Path) -> dict[str, str]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_the_recipe_of_a_rung_is_used(tmp_path: Path) -> None:
+    rung = RUNG.model_copy(update={"architecture": "gpt2", "warmup": 0.5, "steps": 40})
+    pretrain(rung, Corpus(family="endgames", seed=0, documents=200), "xs", tmp_path)
+    assert AutoConfig.from_pretrained(tmp_path).model_type == "gpt2"
+    rows = (tmp_path / "live/plots/metrics/learning_rate.tsv").read_text().splitlines()[1:]
+    rates = [float(row.split("\t")[1]) for row in rows]
+    assert rates == pytest.approx([0.01 * 20 / 21, 0], abs=1e-4), "still rising at half way"
 
 
 def test_pretraining_learns_the_language_and_repeats_to_the_bit(tmp_path: Path) -> None:

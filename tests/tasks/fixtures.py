@@ -5,6 +5,7 @@ and returns one row as the data set has it (rows that share a passage ask `write
 `swaps`: the same row with another candidate right, or with another label.
 """
 
+import gzip
 import hashlib
 import json
 import re
@@ -16,11 +17,11 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tests.hub import prefill
-from tests.tasks import choices, statements
+from tests.tasks import choices, comparisons, statements
 from tests.tasks.writer import Fixture, Row
 from w2s.params import Task
 
-FIXTURES: dict[str, Fixture] = choices.FIXTURES | statements.FIXTURES
+FIXTURES: dict[str, Fixture] = choices.FIXTURES | statements.FIXTURES | comparisons.FIXTURES
 
 
 def write(path: Path, rows: list[Row], schema: pa.Schema) -> None:
@@ -31,7 +32,8 @@ def write(path: Path, rows: list[Row], schema: pa.Schema) -> None:
     elif path.suffix == ".csv":
         pyarrow.csv.write_csv(pa.Table.from_pylist(rows, schema=schema), path)
     else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+        path.write_bytes(gzip.compress(lines) if path.suffix == ".gz" else lines)
 
 
 def fill(cache: Path, name: str, task: Task, rows: int = 150, fixture: Fixture | None = None) -> Path:
@@ -44,7 +46,7 @@ def fill(cache: Path, name: str, task: Task, rows: int = 150, fixture: Fixture |
     pinned = re.fullmatch("[0-9a-f]{40}", revision)
     commit = revision if pinned else hashlib.sha1(revision.encode()).hexdigest()
     with TemporaryDirectory() as folder:
-        for split in ("train", "test"):
+        for split in options.keys() & {"train", "test"}:
             patterns = options[split]
             for pattern in [patterns] if isinstance(patterns, str) else patterns:
                 content = fixture.rows(f"{split} {pattern}", rows)

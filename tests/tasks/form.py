@@ -25,8 +25,10 @@ def betrayals(examples: Iterable[Example], tolerance: float = 0.25) -> list[str]
 
     Looked at is the answer where the text asks about one, else the whole text.
     """
-    told = [((found := ASKED.search(item.text)) and found["answer"]) or item.text for item in examples]
-    truth = [item.true for item in examples]
+    told = [
+        ((found := ASKED.search(item.inputs["text"])) and found["answer"]) or item.inputs["text"] for item in examples
+    ]
+    truth = [item.answer for item in examples]
     found = []
     for name, form in FORMS.items():
         counts = {

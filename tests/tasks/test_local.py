@@ -74,7 +74,7 @@ def test_rows_that_are_statements(kind: str) -> None:
     rows = inferences()
     examples = drawn(file=save(f"mine.{kind}", rows), group="premise", **LABELLED)
     truth = {f"{row['premise']} Does it follow that {row['hypothesis']}?": row["label"] == "entailment" for row in rows}
-    assert {example.text: example.true for example in examples} == truth
+    assert {example.inputs["text"]: example.answer for example in examples} == truth
     assert {example.held_out for example in examples} == {None}
     assert len({example.group for example in examples}) == 80
     parts = divide(examples, SPLIT, WHERE)
@@ -88,9 +88,9 @@ def test_rows_that_are_questions(kind: str, answer: str) -> None:
     rows = quizzes()
     examples = drawn(file=save(f"mine.{kind}", rows), group="unit", **SPREAD | {"answer": answer})
     right = {f"Question: {row['question']}\nAnswer: {row['said']}\nIs this answer right?" for row in rows}
-    assert {example.text for example in examples if example.true} < right
-    assert right.isdisjoint({example.text for example in examples if not example.true})
-    assert 70 < sum(example.true for example in examples) < 130
+    assert {example.inputs["text"] for example in examples if example.answer} < right
+    assert right.isdisjoint({example.inputs["text"] for example in examples if not example.answer})
+    assert 70 < sum(example.answer for example in examples) < 130
     assert len({example.group for example in examples}) == 50
     assert betrayals(examples) == []
 
@@ -109,18 +109,20 @@ def test_a_file_of_its_own_for_the_test_part() -> None:
     assert [example.held_out for example in examples] == [True] * 90 + [False] * 240
     parts = divide(examples, SPLIT, WHERE)
     assert {part: {e.held_out for e in members} for part, members in parts.items()}["test"] == {True}
-    assert {e.text for e in parts["test"]}.isdisjoint({e.text for p in ("supervisor", "student") for e in parts[p]})
+    assert {e.inputs["text"] for e in parts["test"]}.isdisjoint(
+        {e.inputs["text"] for p in ("supervisor", "student") for e in parts[p]}
+    )
 
 
 def test_labels_may_be_numbers_or_truth_values_and_texts_are_grouped_alone() -> None:
     rows = [row | {"label": index % 4} for index, row in enumerate(inferences())]
     examples = drawn(file=save("mine.csv", rows), **LABELLED | {"positive": [1, 2]})
-    assert sum(example.true for example in examples) == 120
+    assert sum(example.answer for example in examples) == 120
     assert len({example.group for example in examples}) == 240
     rows = [row | {"label": index % 4 == 0} for index, row in enumerate(inferences())]
     for kind in ("csv", "jsonl"):
         file = save(f"truth.{kind}", rows)
-        assert sum(example.true for example in drawn(file=file, **LABELLED | {"positive": [True]})) == 60
+        assert sum(example.answer for example in drawn(file=file, **LABELLED | {"positive": [True]})) == 60
 
 
 def test_ids_are_taken_from_a_column() -> None:

@@ -15,6 +15,7 @@ import yaml
 from tests.tasks.fixtures import fill
 from w2s import records
 from w2s.params import load
+from w2s.tasks import digest
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 60}
@@ -31,7 +32,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data/local").mkdir(parents=True)
     (tmp_path / "data/local/mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     tasks = load(tmp_path / "params.yaml").tasks
-    for name in ("sciq", "mc_taco"):
+    for name in ("sciq", "mc_taco", "hh_rlhf_helpful", "lichess"):
         fill(tmp_path / "hub", name, tasks[name])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -82,6 +83,47 @@ def test_parts_and_their_source_are_written(repository: Path, task: str, source:
         assert inputs["id"].to_pylist() == truth["id"].to_pylist()
         assert len(truth) == count >= 2
         assert sum(truth["p"].to_pylist()) * 2 == count
+
+
+@pytest.mark.parametrize("task", ["preferences", "hh_rlhf_helpful"])
+def test_pairs_are_written(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    for part in records.PARTS:
+        inputs = records.read(records.inputs(task, part), records.PAIRS)
+        truth = records.read_labels(records.truth(task, part))
+        assert inputs["id"].to_pylist() == truth["id"].to_pylist()
+        assert sum(truth["p"].to_pylist()) * 2 == len(truth) >= 20
+
+
+@pytest.mark.parametrize("task", ["endgames", "lichess"])
+def test_puzzles_are_written(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    written = json.loads(records.source(task).read_text())
+    assert "corpus" in written or written["train"] == written["test"] == ["data/train-0000.parquet"]
+    for part, count in written["examples"].items():
+        inputs = records.read(records.inputs(task, part), records.TEXTS)
+        answers = records.read(records.truth(task, part), records.ANSWERS)
+        assert inputs["id"].to_pylist() == answers["id"].to_pylist()
+        assert len(answers) == count >= 15
+
+
+@pytest.mark.parametrize("task", ["sciq", "hh_rlhf_helpful"])
+def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str) -> None:
+    assert prepare(task).returncode == 0
+    rows = pq.read_table(records.inputs(task, "student")).drop_columns(["id", "group"]).to_pylist()
+    texts = records.read(records.texts(task), records.strings("id", "text"))
+    assert texts["text"].to_pylist() == list(dict.fromkeys(text for row in rows for text in row.values()))
+    assert texts["id"].to_pylist() == [digest(text) for text in texts["text"].to_pylist()]
+
+
+def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
+    assert prepare("preferences").returncode == 0
+    texts = records.read(records.texts("preferences"), records.strings("id", "text"))["text"].to_pylist()
+    assert len(texts) == 2 * SIZES["student"]
+    for part in records.PARTS:
+        inputs = pq.read_table(records.inputs("preferences", part))
+        shown = inputs["first"].to_pylist() + inputs["second"].to_pylist()
+        assert not any(text.startswith(tuple(shown)) for text in texts)
 
 
 def test_reviews_are_written_as_before(repository: Path) -> None:

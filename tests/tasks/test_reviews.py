@@ -61,13 +61,16 @@ def test_every_label_is_what_the_rules_say(seed: int) -> None:
         body, verdict = document.rsplit(" . i felt ", 1)
         assert verdict in {True: {"happy", "glad"}, False: {"sad", "upset"}}[read(body)], document
     for example in drawn(3000, language):
-        body = example.text.removesuffix(" . i felt")
-        assert body != example.text
-        assert example.true == read(body), body
+        body = example.inputs["text"].removesuffix(" . i felt")
+        assert body != example.inputs["text"]
+        assert example.answer == read(body), body
 
 
 def test_both_styles_use_every_form() -> None:
-    texts = {"corpus": list(written.documents(corpus())), "task": [example.text for example in drawn(3000, corpus())]}
+    texts = {
+        "corpus": list(written.documents(corpus())),
+        "task": [example.inputs["text"] for example in drawn(3000, corpus())],
+    }
     forms = ["not ", "hardly ", "^although ", "(?<!^)although ", " but ", "chose third", "said.* right", "said.* wrong"]
     for name, form in itertools.product(texts, forms):
         share = sum(bool(re.search(form, text)) for text in texts[name]) / 3000
@@ -76,7 +79,9 @@ def test_both_styles_use_every_form() -> None:
 
 def digests() -> tuple[str, str]:
     documents = itertools.islice(written.documents(corpus()), 1000)
-    examples = (f"{example.id} {example.text} {example.group} {example.true}" for example in drawn(1000, corpus()))
+    examples = (
+        f"{example.id} {example.inputs['text']} {example.group} {example.answer}" for example in drawn(1000, corpus())
+    )
     return tuple(hashlib.sha256("\n".join(lines).encode()).hexdigest() for lines in (documents, examples))  # type: ignore[return-value]
 
 
@@ -96,22 +101,22 @@ def test_no_test_body_occurs_in_the_corpus() -> None:
     small, large = corpus(documents=1), corpus(documents=30_000)
     seen = {document.rsplit(" . i felt ", 1)[0] for document in written.documents(large)}
     unfiltered = drawn(4000, small)  # the same stream of bodies before the larger corpus claims its own
-    clean = [example for example in unfiltered if example.text.removesuffix(" . i felt") not in seen]
+    clean = [example for example in unfiltered if example.inputs["text"].removesuffix(" . i felt") not in seen]
     assert len(clean) < len(unfiltered)
     assert drawn(len(clean), large) == clean
 
 
 def test_examples_are_distinct_and_known_by_their_text() -> None:
     one, two = drawn(4000, corpus(), seed=0), drawn(4000, corpus(), seed=1)
-    assert len({example.id for example in one}) == len({example.text for example in one}) == 4000
+    assert len({example.id for example in one}) == len({example.inputs["text"] for example in one}) == 4000
     ids: dict[str, str] = {}
     for example in one + two:
-        assert ids.setdefault(example.text, example.id) == example.id
-    assert len({example.text for example in one + two}) > 7500  # another split seed draws other bodies
+        assert ids.setdefault(example.inputs["text"], example.id) == example.id
+    assert len({example.inputs["text"] for example in one + two}) > 7500  # another split seed draws other bodies
 
 
 def test_classes_are_balanced() -> None:
-    happy = sum(example.true for example in drawn(4000, corpus()))
+    happy = sum(example.answer for example in drawn(4000, corpus()))
     assert abs(happy - 2000) < 4 * (4000 * 0.25) ** 0.5
     glad = sum(document.endswith((" happy", " glad")) for document in written.documents(corpus()))
     assert abs(glad - 1500) < 4 * (3000 * 0.25) ** 0.5
@@ -130,5 +135,5 @@ def test_the_vocabulary_has_every_word_once() -> None:
     language = corpus(seed=2)
     words = written.vocabulary(language)
     assert len(words) == len(set(words))
-    texts = [*written.documents(language), *(example.text for example in drawn(3000, language))]
+    texts = [*written.documents(language), *(example.inputs["text"] for example in drawn(3000, language))]
     assert {word for text in texts for word in text.split()} <= set(words)

@@ -54,7 +54,7 @@ def statements(name: str, row: Row) -> list[Statement]:
 @pytest.mark.parametrize("name", SHARING)
 def test_rows_from_one_source_are_one_group_and_sources_stay_apart(name: str, read: Read) -> None:
     fixture, among, pattern = FIXTURES[name], SHARING[name], load().tasks[name].options["train"]
-    group = {example.text: example.group for example in read(name, fixture)}
+    group = {example.inputs["text"]: example.group for example in read(name, fixture)}
     rows = fixture.rows(f"train {pattern}", 150)
     texts = [[s.text for row in rows[i : i + among] for s in statements(name, row)] for i in range(0, 150, among)]
     found = [{group[text] for text in source} for source in texts]
@@ -122,8 +122,8 @@ def test_neutral_tweets_are_left_out(read: Read) -> None:
     found = read(
         "twitter_sentiment", rows_of("twitter_sentiment", lambda row: row | {"text": f"{row['text']} {row['label']}"})
     )
-    assert {example.text.splitlines()[0][-1] for example in found} == {"0", "2"}
-    assert all(example.true == (example.text.splitlines()[0][-1] == "2") for example in found)
+    assert {example.inputs["text"].splitlines()[0][-1] for example in found} == {"0", "2"}
+    assert all(example.answer == (example.inputs["text"].splitlines()[0][-1] == "2") for example in found)
 
 
 def test_a_tweet_sent_to_several_people_is_one_group() -> None:
@@ -146,7 +146,9 @@ def test_a_text_of_both_splits_is_only_tested_on(read: Read) -> None:
 
 
 def test_a_csv_text_that_looks_like_no_value_is_text(read: Read) -> None:
-    assert any("\nNone\n" in example.text for example in read("ethics_deontology", FIXTURES["ethics_deontology"]))
+    assert any(
+        "\nNone\n" in example.inputs["text"] for example in read("ethics_deontology", FIXTURES["ethics_deontology"])
+    )
 
 
 def test_a_trait_without_its_scene_is_an_error(read: Read) -> None:

@@ -13,7 +13,7 @@ from w2s.errors import unknown
 
 def language(name: str, where: str) -> ModuleType:
     """The module of a language; `where` names the parameter that asked for it."""
-    known = [module.name for module in pkgutil.iter_modules(__path__)]
+    known = [module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")]
     if name not in known:
         raise unknown(where, name, known)
     return importlib.import_module(f"{__name__}.{name}")

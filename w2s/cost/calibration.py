@@ -62,7 +62,7 @@ def sample(task: str) -> list[str]:
     path = records.inputs(task, "test")
     if not path.exists():
         return []
-    texts = pq.read_table(path, columns=["text"])["text"].to_pylist()
+    texts = [shown(row) for row in pq.read_table(path).drop_columns(["id", "group"]).to_pylist()]
     return texts[:: -(-len(texts) // SAMPLE)]
 
 
@@ -72,11 +72,16 @@ def drawn(name: str, params: Params) -> tuple[float, list[str]]:
     family = tasks.family(task.family, f"{where}.family")
     corpus = params.corpora[task.corpus] if task.corpus else None
     stream = iter(family.examples(params.split, corpus, where, **options_of(family.examples, task, where)))
-    texts = [example.text for example in itertools.islice(stream, 1)]  # before it comes what is done once
+    texts = [shown(example.inputs) for example in itertools.islice(stream, 1)]  # before it comes what is done once
     first = time.perf_counter()
-    texts += [example.text for example in itertools.islice(stream, SAMPLE)]
+    texts += [shown(example.inputs) for example in itertools.islice(stream, SAMPLE)]
     each = (time.perf_counter() - first) / max(1, len(texts))
     return first - start + each * sum(getattr(params.split, part) for part in records.PARTS), texts
+
+
+def shown(inputs: dict[str, str]) -> str:
+    """All that a model is shown of an example."""
+    return "\n".join(inputs.values())
 
 
 if __name__ == "__main__":

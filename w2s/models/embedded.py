@@ -1,10 +1,14 @@
-"""The embedded ladder's architecture: tiny GPT-NeoX models over a word-level vocabulary."""
+"""The embedded ladders' architectures: tiny GPT-NeoX or GPT-2 models over a word-level vocabulary."""
+
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import (
     AutoModelForCausalLM,
+    GPT2Config,
     GPTNeoXConfig,
+    PreTrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
@@ -25,24 +29,29 @@ def tokenizer(words: list[str]) -> PreTrainedTokenizerBase:
     )
 
 
-def architecture(vocabulary: int, hidden: int, layers: int) -> GPTNeoXConfig:
-    """GPT-NeoX with two heads or more, rotary positions on half of each, tied embeddings, no dropout."""
-    return GPTNeoXConfig(
-        vocab_size=vocabulary,
-        hidden_size=hidden,
-        num_hidden_layers=layers,
-        num_attention_heads=max(2, hidden // 16),
-        intermediate_size=2 * hidden,
-        max_position_embeddings=POSITIONS,
-        rope_parameters={"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5},
-        tie_word_embeddings=True,
-        pad_token_id=0,
-        bos_token_id=1,
-        eos_token_id=None,
-    )
+def architecture(kind: str, vocabulary: int, hidden: int, layers: int) -> PreTrainedConfig:
+    """Two heads or more, tied embeddings, no dropout; `neox`: rotary positions on half of each head, `gpt2`: absolute.
+
+    Absolute positions learn texts of a fixed form, such as a chess board, sooner (docs/LADDER.md).
+    """
+    common: dict[str, Any] = {
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": max(2, hidden // 16),
+        "max_position_embeddings": POSITIONS,
+        "tie_word_embeddings": True,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": None,
+    }
+    if kind == "gpt2":
+        return GPT2Config(**common, n_inner=2 * hidden, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
+    rotary = {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5}
+    return GPTNeoXConfig(**common, intermediate_size=2 * hidden, rope_parameters=rotary)
 
 
-def initialized(config: GPTNeoXConfig, generator: torch.Generator) -> PreTrainedModel:
+def initialized(config: PreTrainedConfig, generator: torch.Generator) -> PreTrainedModel:
     """A fresh model; matrices normal with σ = 0.6/√hidden (the HF default of 0.02 leaves narrow models stuck)."""
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
     with torch.no_grad():

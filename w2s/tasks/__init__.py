@@ -6,7 +6,7 @@ A family is a module here with
   `where` names the task in params.yaml for errors, and the keyword-only parameters are the task's options there.
 
 A data set of the Hugging Face hub is one function, which turns a row into questions, and one line: `examples =
-hub(questions)`.
+hub(questions)`. A question is a `Statement`, a `Choice`, a `Pair` or a `Puzzle`.
 """
 
 import hashlib
@@ -30,28 +30,44 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One text with its true answer; examples with the same `group` share a source and stay in one part.
+    """What a model is shown, by column, and the true answer: yes or no (a bool), or a text.
 
-    `held_out` examples come from a public test (or validation) split and may only be tested on; those of a train split
-    (False) never are; None may go anywhere.
+    A pair has the columns `first` and `second`, true where the first is better; all else has `text`. Examples with the
+    same `group` share a source and stay in one part. `held_out` examples come from a public test (or validation) split
+    and may only be tested on; those of a train split (False) never are; None may go anywhere.
     """
 
     id: str
-    text: str
+    inputs: dict[str, str]
     group: str
-    true: bool
+    answer: bool | str
     held_out: bool | None = None
 
 
 @dataclass(frozen=True)
 class Stream:
-    """A task's examples, held-out ones first, and where they come from, as prepare writes it down."""
+    """A task's examples, held-out ones first, and where they come from, as prepare writes it down.
+
+    `texts`, where a task has some, are unlabelled and of its domain: a model may be finetuned on them generatively
+    before it sees any label (paper, section 5.2.2). Without, the texts of the student's own inputs serve.
+    """
 
     source: dict[str, Any]
     examples: Iterable[Example]
+    texts: Iterable[str] | None = None
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self.examples)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a question becomes: an example that no part holds yet."""
+
+    inputs: dict[str, str]
+    answer: bool | str
+    group: str
+    id: str | None = None  # if not given: made from the inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +77,40 @@ class Statement:
     text: str
     true: bool
     group: str
-    id: str | None = None  # if not given: made from the text
+    id: str | None = None
 
-    def drawn(self, rng: random.Random) -> "list[Statement]":
-        return [self]
+    def drawn(self, rng: random.Random) -> list[Item]:
+        return [Item({"text": self.text}, self.true, self.group, self.id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Puzzle:
+    """A text that the right answer continues."""
+
+    text: str
+    answer: str
+    group: str
+    id: str | None = None
+
+    def drawn(self, rng: random.Random) -> list[Item]:
+        return [Item({"text": self.text}, self.answer, self.group, self.id)]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two texts of which one is better."""
+
+    better: str
+    worse: str
+    group: str
+    id: str | None = None
+
+    def drawn(self, rng: random.Random) -> list[Item]:
+        """In an order that says nothing about which is better; nothing where there is nothing to tell apart."""
+        better_first = rng.random() < 0.5
+        first, second = (self.better, self.worse) if better_first else (self.worse, self.better)
+        alike = first.strip() == second.strip()
+        return [] if alike else [Item({"first": first, "second": second}, better_first, self.group, self.id)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +129,14 @@ class Choice:
         texts = [asked(self.prompt, answer) for answer in (self.right, *wrong)]
         return [Statement(text, index == 0, self.group, self.id) for index, text in enumerate(texts)]
 
-    def drawn(self, rng: random.Random) -> list[Statement]:
+    def drawn(self, rng: random.Random) -> list[Item]:
         """The right answer or a random wrong one, with equal chance; nothing where no answer is wrong."""
         right, *wrong = self.statements()
         pick = right if rng.random() < 0.5 else None
-        return [pick or wrong[int(rng.random() * len(wrong))]] if wrong else []
+        return (pick or wrong[int(rng.random() * len(wrong))]).drawn(rng) if wrong else []
 
 
-Questions = Callable[[Row], Iterable[Choice | Statement]]
+Questions = Callable[[Row], Iterable[Choice | Pair | Puzzle | Statement]]
 Merge = Callable[[Sequence[str]], Mapping[str, str]]
 
 
@@ -130,18 +176,28 @@ def hub(questions: Questions, merge: Merge | None = None) -> Callable[..., Strea
         test: Word | Several[Word],
     ) -> Stream:
         """Train and test files are glob patterns; what comes from the test files is only ever tested on."""
-        given = {True: test, False: train}
-        patterns = {held_out: [globs] if isinstance(globs, str) else globs for held_out, globs in given.items()}
-        folder = snapshot("dataset", repository, revision, [*patterns[True], *patterns[False]], where)
-        files: dict[bool | None, list[Path]] = {
-            held_out: sorted({path for pattern in several for path in folder.glob(pattern)})
-            for held_out, several in patterns.items()
-        }
-        names = {held_out: [path.relative_to(folder).as_posix() for path in paths] for held_out, paths in files.items()}
-        source = {"repository": repository, "commit": folder.name, "train": names[False], "test": names[True]}
-        return Stream(source, read(questions, files, split.seed, where, merge))
+        return hub_stream(questions, split, where, repository, revision, {True: test, False: train}, merge)
 
     return examples
+
+
+def hub_stream(
+    questions: Questions,
+    split: Split,
+    where: str,
+    repository: str,
+    revision: str,
+    patterns: Mapping[bool | None, str | Sequence[str]],
+    merge: Merge | None = None,
+) -> Stream:
+    """A task from those files of a hub data set that match each kind's patterns (kinds as in `read`)."""
+    globs = {kind: [given] if isinstance(given, str) else list(given) for kind, given in patterns.items()}
+    folder = snapshot("dataset", repository, revision, [glob for several in globs.values() for glob in several], where)
+    files = {kind: sorted({path for glob in several for path in folder.glob(glob)}) for kind, several in globs.items()}
+    names = {kind: [path.relative_to(folder).as_posix() for path in paths] for kind, paths in files.items()}
+    source: dict[str, Any] = {"repository": repository, "commit": folder.name}
+    source |= {part: names.get(kind) or names[None] for part, kind in (("train", False), ("test", True))}
+    return Stream(source, read(questions, files, split.seed, where, merge))
 
 
 def read(
@@ -155,37 +211,38 @@ def read(
 
     Rows and answers are drawn by `seed`, with a random stream that is the same on every platform and version.
     """
-    drawn: Iterable[tuple[Statement, bool | None]] = _drawn(questions, files, seed, where)
+    drawn: Iterable[tuple[Item, bool | None]] = _drawn(questions, files, seed, where)
     whole: Mapping[str, str] = {}
     if merge:
         drawn = list(drawn)
-        whole = merge([statement.group for statement, _ in drawn])
+        whole = merge([item.group for item, _ in drawn])
     seen: set[str] = set()
-    for statement, held_out in drawn:
-        key = statement.id or _digest(statement.text)
+    for item, held_out in drawn:
+        key = item.id or digest("\n".join(sorted(item.inputs.values())))  # a pair in either order is one example
         if key not in seen:
-            group = whole.get(statement.group, statement.group)
-            yield Example(key, statement.text, _digest(" ".join(group.casefold().split())), statement.true, held_out)
-        elif statement.id:
+            group = whole.get(item.group, item.group)
+            yield Example(key, item.inputs, digest(" ".join(group.casefold().split())), item.answer, held_out)
+        elif item.id:
             raise UserError(f"{where}: the id '{key}' occurs twice")
         seen.add(key)
 
 
 def _drawn(
     questions: Questions, files: Mapping[bool | None, Sequence[Path]], seed: int, where: str
-) -> Iterator[tuple[Statement, bool | None]]:
+) -> Iterator[tuple[Item, bool | None]]:
     for held_out, paths in files.items():
         rng = random.Random(f"tasks/{held_out}/{seed}")
         for row in sources.rows(paths, rng, where):
             try:
-                statements = [statement for question in questions(row) for statement in question.drawn(rng)]
+                items = [item for question in questions(row) for item in question.drawn(rng)]
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
                 raise UserError(f"{where}: {'/'.join(paths[0].parts[-3:])}: {fault}") from None
-            yield from ((statement, held_out) for statement in statements)
+            yield from ((item, held_out) for item in items)
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """A short name for a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -3,14 +3,13 @@
 The task draws harder bodies with rarer words than the corpus of pretraining, and none that occurs in it.
 """
 
-import hashlib
 import random
 from collections.abc import Iterator
 
 from w2s.corpora.reviews import CUE, Style, Writer, documents
 from w2s.errors import UserError
 from w2s.params import Corpus, Split
-from w2s.tasks import Example, Stream
+from w2s.tasks import Example, Stream, digest
 
 TASK = Style(
     kinds={"plain": 0.06, "neg": 0.08, "negm": 0.10, "con2": 0.16, "con3": 0.16}
@@ -30,12 +29,17 @@ def examples(split: Split, corpus: Corpus | None, where: str) -> Stream:
 
 
 def _examples(split: Split, corpus: Corpus) -> Iterator[Example]:
+    for body, happy in bodies(corpus, random.Random(f"reviews/task/{corpus.seed}/{split.seed}")):
+        key = digest(body)
+        yield Example(key, {"text": body + CUE}, key, happy)
+
+
+def bodies(corpus: Corpus, rng: random.Random) -> Iterator[tuple[str, bool]]:
+    """Distinct bodies for a task, none of which occurs in the corpus, and whether their authors are happy."""
     seen = {document.rsplit(CUE, 1)[0] for document in documents(corpus)}
-    writer = Writer(corpus.seed, TASK, random.Random(f"reviews/task/{corpus.seed}/{split.seed}"))
+    writer = Writer(corpus.seed, TASK, rng)
     while True:
         body, happy = writer.body()
-        if body in seen:
-            continue
-        seen.add(body)
-        key = hashlib.sha256(body.encode()).hexdigest()[:16]
-        yield Example(id=key, text=body + CUE, group=key, true=happy)
+        if body not in seen:
+            seen.add(body)
+            yield body, happy

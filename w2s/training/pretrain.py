@@ -27,10 +27,10 @@ def pretrain(rung: Embedded, corpus: Corpus, name: str, folder: Path) -> None:
     """
     written = language(corpus.family, f"corpora.{rung.corpus}.family")
     tokenizer = embedded.tokenizer(written.vocabulary(corpus))
-    config = embedded.architecture(len(tokenizer), rung.hidden, rung.layers)
+    config = embedded.architecture(rung.architecture, len(tokenizer), rung.hidden, rung.layers)
     model = embedded.initialized(config, generator("init", name, rung.seed))
     documents = tokenizer(list(written.documents(corpus)), return_attention_mask=False)["input_ids"]
-    recipe = Recipe(rung.steps, rung.learning_rate, 0.1, weight_decay=0.01, clip=1.0, betas=(0.9, 0.98))
+    recipe = Recipe(rung.steps, rung.learning_rate, rung.warmup, weight_decay=0.01, clip=1.0, betas=(0.9, 0.98))
     updates = _updates(documents, generator("order", name, rung.seed))
     train(model, updates, recipe, folder / "live", f"pretrain {name}", log_every=20)
     model.save_pretrained(folder)
