@@ -4,7 +4,7 @@ from w2s import records
 from w2s.models.checkpoints import pin
 from w2s.params import Embedded, load
 from w2s.stage import run
-from w2s.training.pretrain import pretrain
+from w2s.pretraining.pretrain import pretrain
 
 
 def main(model: str) -> None:
@@ -15,6 +15,7 @@ def main(model: str) -> None:
             pretrain(entry, params.corpora[entry.corpus], model, folder)
         else:
             pin(entry, f"params.yaml: models.{model}", folder)
+        records.write_json(folder / "entry.json", entry.model_dump())  # whoever goes by this folder goes by it too
 
 
 if __name__ == "__main__":

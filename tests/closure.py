@@ -1,21 +1,16 @@
-"""The code a script really runs: its import closure inside this repository, read from the source."""
+"""Which repository files a script imports, read from the source without running it."""
 
 import ast
+import re
 from pathlib import Path
 
-# Modules that find others by name at run time, and the packages they choose from: they depend on all of them.
-REGISTRIES = {
-    "w2s/corpora/__init__.py": "w2s/corpora",
-    "w2s/tasks/__init__.py": "w2s/tasks",
-    "w2s/settings/__init__.py": "w2s/settings",
-    "w2s/training/methods.py": "w2s/training/losses",
-}
+CHOSEN = re.compile(r'chosen\("([\w.]+)"')  # a lookup by name in a package: may be any of its modules
 
 
 def import_closure(script: Path, root: Path) -> set[str]:
     """Repository files that `script` imports, directly or through others, itself among them; `root` is the repository.
 
-    Imports inside functions count. Paths are relative to `root`.
+    Imports inside functions count, and so does all that a lookup by name may choose from. Paths are relative to `root`.
     """
     found: set[Path] = set()
     waiting = _files(".".join(script.relative_to(root).with_suffix("").parts), root)
@@ -24,9 +19,10 @@ def import_closure(script: Path, root: Path) -> set[str]:
         if path in found:
             continue
         found.add(path)
-        if chosen_from := REGISTRIES.get(str(path.relative_to(root))):
-            waiting += root.joinpath(chosen_from).glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text())):
+        text = path.read_text()
+        for package in CHOSEN.findall(text):
+            waiting += root.joinpath(*package.split(".")).glob("*.py")
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and node.module:

@@ -18,7 +18,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from w2s.models import embedded
+from w2s.pretraining import embedded
 from w2s.params import Finetune
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)

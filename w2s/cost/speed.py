@@ -25,7 +25,7 @@ from w2s.params import Embedded, Finetune, Hub, Params
 from w2s.determinism import generator, prepare_torch
 from w2s.training.finetune import finetune
 from w2s.training.losses.cross_entropy import cross_entropy
-from w2s.training.pretrain import BATCH, pretrain
+from w2s.pretraining.pretrain import BATCH, pretrain
 from w2s.training.reader import Labelled, Reader
 
 DOCUMENTS, UPDATES = 4000, 60  # of pretraining that are watched

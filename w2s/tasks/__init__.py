@@ -10,8 +10,6 @@ hub(questions)`. A question is a `Statement`, a `Choice`, a `Pair` or a `Puzzle`
 """
 
 import hashlib
-import importlib
-import pkgutil
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,9 +18,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from w2s import sources
-from w2s.errors import UserError, unknown
+from w2s.errors import UserError
 from w2s.hub import snapshot
 from w2s.params import Corpus, Several, Split, Word
+from w2s.registry import chosen
 from w2s.sources import Row
 
 T = TypeVar("T")
@@ -248,7 +247,4 @@ def digest(text: str) -> str:
 
 def family(name: str, where: str) -> ModuleType:
     """The module of a task family; `where` names the parameter that asked for it."""
-    known = [module.name for module in pkgutil.iter_modules(__path__)]
-    if name not in known:
-        raise unknown(where, name, known)
-    return importlib.import_module(f"{__name__}.{name}")
+    return chosen("w2s.tasks", name, where)

@@ -9,9 +9,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.conftest import WORDS
 from w2s.corpora import reviews
-from w2s.models import embedded
+from w2s.pretraining import embedded
 from w2s.params import Corpus, Embedded
-from w2s.training.pretrain import pretrain
+from w2s.pretraining.pretrain import pretrain
 
 KINDS = {"neox": "gpt_neox", "gpt2": "gpt2"}
 

@@ -6,18 +6,16 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.functional import cross_entropy
 
 from w2s.corpora import language
-from w2s.models import embedded
-from w2s.models.batches import padded
-from w2s.params import Corpus, Embedded
-from w2s.training.batching import epoch
 from w2s.determinism import generator
+from w2s.params import Corpus, Embedded
+from w2s.pretraining import embedded
+from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
+from w2s.training.next_token import next_token
 
 BATCH = 32  # documents an update; small batches and more updates leave the first plateau sooner
-IGNORED = -100
 
 
 def pretrain(rung: Embedded, corpus: Corpus, name: str, folder: Path) -> None:
@@ -41,14 +39,10 @@ def _updates(documents: list[list[int]], rng: torch.Generator) -> Iterator[Updat
     lengths = [len(document) for document in documents]
     while True:
         for batch in epoch(lengths, BATCH, rng):
-            yield partial(_next_token, [documents[index] for index in batch])
+            yield partial(_learn, [documents[index] for index in batch])
 
 
-def _next_token(documents: list[list[int]], model: nn.Module, progress: float, backward: Backward) -> Meter:
-    """Mean cross-entropy over the real tokens after the first."""
-    ids, mask = padded(documents, 0, next(model.parameters()).device)
-    logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
-    targets = ids[:, 1:].masked_fill(mask[:, 1:] == 0, IGNORED)
-    loss = cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED)
+def _learn(documents: list[list[int]], model: nn.Module, progress: float, backward: Backward) -> Meter:
+    loss = next_token(model, documents, pad=0)
     backward(loss)
     return {"loss": loss.item()}

@@ -1,0 +1,1 @@
+"""The embedded ladders: tiny models, pretrained here on generated languages."""
