@@ -3,8 +3,8 @@
 from w2s import records
 from w2s.models.checkpoints import pin
 from w2s.params import Embedded, load
-from w2s.stage import run
 from w2s.pretraining.pretrain import pretrain
+from w2s.stage import run
 
 
 def main(model: str) -> None:

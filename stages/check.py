@@ -22,13 +22,13 @@ def main() -> None:
         options_of(language(corpus.family, f"{where}.family").documents, corpus, where)
     for setting, block in params.grid.blocks.items():
         kind = kind_of(setting, "params.yaml: setting")
-        for name in block.tasks:
-            task, where = params.tasks[name], f"params.yaml: tasks.{name}"
-            options_of(tasks.family(task.family, f"{where}.family").examples, task, where)
+        for task in block.tasks:
+            entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
+            options_of(tasks.family(entry.family, f"{where}.family").examples, entry, where)
         for task, model in itertools.product(block.tasks, dict.fromkeys(block.weak + block.strong)):
-            settings, entry = params.finetune_for(task, model), params.models[model]
-            if isinstance(entry, Hub):
-                memory.require(memory.states(entry.parameters, 0, settings), settings, f"params.yaml: models.{model}")
+            settings, base = params.finetune_for(task, model), params.models[model]
+            if isinstance(base, Hub):
+                memory.require(memory.states(base.parameters, 0, settings), settings, f"params.yaml: models.{model}")
             for method in block.methods:
                 kind.refuse(method, params.methods[method], settings)
         for method in block.methods:

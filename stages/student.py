@@ -13,7 +13,7 @@ from w2s.training.texts import start
 
 
 def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
-    params = load()
+    params, where = load(), f"params.yaml: methods.{method}"
     recipe, name, order = params.methods[method], f"student {weak}→{strong} {method}", ("student", task, seed)
     half, validation, test = (records.inputs(task, part) for part in ("student", "validation", "test"))
     given = records.weak_labels(task, weak, seed)
@@ -21,14 +21,14 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     with records.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
         for rung in params.grid.between(weak, strong) if recipe.via else []:
             reader = reader_of(params, task, rung, records.recipe(params.tasks[task].setting, method))
-            loss, examples = loss_of(recipe, type(reader), f"params.yaml: methods.{method}"), reader.examples(half, labels)
+            loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
             model = reader.HEAD.load_base(reader.base, reader.settings, generator("adapters", task, seed, rung))
             passed = out / "via" / rung
             finetune(model, reader, examples, (*order, rung), test, passed, f"{name}: {rung}", "none", loss)
             labels = passed / "labels.parquet"
             reader.label(model, half, labels)
         reader = reader_of(params, task, strong)
-        loss, examples = loss_of(recipe, type(reader), f"params.yaml: methods.{method}"), reader.examples(half, labels)
+        loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
         watched = reader.examples(validation, given / "validation.parquet")
         with start(reader, recipe, records.texts(task), order, out, name) as first:
             model = reader.HEAD.load_base(first, reader.settings, generator("adapters", task, seed), reader.base)

@@ -18,8 +18,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from w2s.pretraining import embedded
 from w2s.params import Finetune
+from w2s.pretraining import embedded
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("w2s")

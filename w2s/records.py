@@ -25,6 +25,7 @@ T = TypeVar("T")
 BASES = Path("models/base")
 PARTS = ("supervisor", "student", "validation", "test")
 
+
 def strings(*columns: str) -> pa.Schema:
     """A schema of texts."""
     return pa.schema([(name, pa.string()) for name in columns])

@@ -30,10 +30,16 @@ class Head(nn.Module):
     """A pretrained model that learns as `settings.tune` says, on this machine's device and within its memory."""
 
     AUTO: ClassVar[Any]  # the class that opens its body
-    head: nn.Module | None
+    body: Any
+    head: Any
 
     def __init__(
-        self, body: PreTrainedModel, head: nn.Module | None, settings: Finetune, rng: torch.Generator, where: Path
+        self,
+        body: PreTrainedModel,
+        settings: Finetune,
+        rng: torch.Generator,
+        where: Path,
+        head: nn.Module | None = None,
     ) -> None:
         """`rng` draws adapters, if any."""
         super().__init__()
@@ -71,7 +77,7 @@ class Head(nn.Module):
         half = settings.tune != "full" and hardware.half(settings)
         config = without_dropout(opened(AutoConfig, folder, base=base))
         body = opened(cls.AUTO, folder, torch.bfloat16 if half else torch.float32, base, config=config)
-        return cls(body, settings=settings, rng=rng, where=folder)
+        return cls(body, settings, rng, folder)
 
     @classmethod
     def from_scratch(cls, folder: Path, settings: Finetune, seed: int) -> Self:
@@ -81,7 +87,7 @@ class Head(nn.Module):
             torch.default_generator.manual_seed(seed)
             body = cls.AUTO.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
         settings = settings.model_copy(update={"tune": "full"})
-        return cls(body, settings=settings, rng=torch.Generator(), where=folder)
+        return cls(body, settings, torch.Generator(), folder)
 
     @classmethod
     def load_tuned(cls, folder: Path, base: Path, settings: Finetune) -> Self:
@@ -109,13 +115,12 @@ class ScalarHead(Head):
     """
 
     AUTO = AutoModel
-    head: nn.Linear
 
     def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
         head = nn.utils.skip_init(nn.Linear, width(body.config), 1, dtype=torch.float32)  # draws nothing
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        super().__init__(without_pooler(body), head, settings, rng, where)
+        super().__init__(without_pooler(body), settings, rng, where, head)
         self.encoder = is_encoder(body.config)
         self.known: dict[bytes, Tensor] | None = {} if settings.tune == "head" else None
 
@@ -158,7 +163,7 @@ class LanguageHead(Head):
         if is_encoder(body.config):
             raise MissingHeadError(f"{where}: an encoder fills masks and cannot go on with a text")
         body.generation_config = GenerationConfig()  # a checkpoint's own may sample, or punish repetition
-        super().__init__(body, None, settings, rng, where)
+        super().__init__(body, settings, rng, where)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
         """fp32 logits [batch, places, words] of the word after each of these positions; padding is on the right."""

@@ -1,7 +1,7 @@
 """Generation: a prompt in, an answer in words out (the paper's chess setting)."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from w2s.models.batches import padded
 from w2s.models.hardware import device
 from w2s.models.heads import LanguageHead
 from w2s.params import Finetune, Method
-from w2s.settings import Labelled, Reader
+from w2s.settings import Labelled, Loss, Reader
 
 
 class Item(NamedTuple):
@@ -27,7 +27,7 @@ class Item(NamedTuple):
 
 def likelihood(scores: Tensor, labels: Tensor, progress: float) -> Tensor:
     """Cross-entropy of the next token, mean over the batch's answer tokens; nothing is learned of the prompt."""
-    return -scores[:, 0].sum() / labels.sum()
+    return -scores[:, 0].sum() / labels.sum().clamp(min=1)
 
 
 class Setting(Reader):
@@ -40,15 +40,15 @@ class Setting(Reader):
     INPUTS = records.TEXTS
     LABELS = records.ANSWERS
     HEAD = LanguageHead
-    LOSSES = {"cross_entropy": likelihood}
+    LOSSES: ClassVar[Mapping[str, Loss]] = {"cross_entropy": likelihood}
 
     @classmethod
     def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:
         super().refuse(name, method, finetune)
         if method.loss not in cls.LOSSES:
             raise UserError(
-                f"params.yaml: methods.{name}.loss: '{method.loss}' asks how sure a model is of one yes or no, which an "
-                f"answer in words does not tell; generation takes {', '.join(cls.LOSSES)}"
+                f"params.yaml: methods.{name}.loss: '{method.loss}' asks how sure a model is of a yes or no, which "
+                f"an answer in words does not tell; generation takes {', '.join(cls.LOSSES)}"
             )
         if finetune.tune == "head":
             raise UserError("params.yaml: tune: head has nothing to learn in generation, whose models answer in words")
@@ -65,16 +65,14 @@ class Setting(Reader):
 
     def learnable(self, examples: Labelled) -> tuple[list[Item], Tensor]:
         """An answer is read as it stands after a word, and ends with the tokenizer's end of text, if it has one."""
-        end = [] if self.tokenizer.eos_token_id is None else [self.tokenizer.eos_token_id]
-        labels = examples.labels
-        lead, *led = self.tokenizer(["x", *(f"x {answer}" for answer in labels)], add_special_tokens=False)["input_ids"]
-        answers = [ids[len(lead) :] + end for ids in led]
-        longest = max(range(len(answers)), key=lambda index: len(answers[index]))
-        if len(answers[longest]) > self.task.answer_tokens:
-            raise UserError(
-                f"the answer '{labels[longest]}' takes {len(answers[longest])} tokens, but answer_tokens of its task in "
-                f"params.yaml is {self.task.answer_tokens}"
-            )
+        end, limit = [self.tokenizer.eos_token_id] * (self.tokenizer.eos_token_id is not None), self.task.answer_tokens
+        after_a_word = ["x", *(f"x {answer}" for answer in examples.labels)]
+        word, *read = self.tokenizer(after_a_word, add_special_tokens=False)["input_ids"]
+        answers = [ids[len(word) :] for ids in read]
+        for text, ids in zip(examples.labels, answers, strict=True):
+            if len(ids) > limit:
+                raise UserError(f"params.yaml: answer_tokens is {limit}, but the answer '{text}' takes {len(ids)}")
+        answers = [(ids + end)[:limit] for ids in answers]  # one that a supervisor did not end is not ended here
         items = [Item(item.prompt, answer) for item, answer in zip(examples.items, answers, strict=True)]
         return items, torch.tensor([len(answer) for answer in answers]).float()
 
@@ -82,7 +80,8 @@ class Setting(Reader):
         ids, mask = padded([item.prompt + item.answer for item in items], self.pad, device())
         rows = torch.arange(len(items), device=ids.device)[:, None]
         steps = torch.arange(max(len(item.answer) for item in items), device=ids.device)
-        start, length = torch.tensor([[len(item.prompt), len(item.answer)] for item in items], device=ids.device).T[..., None]
+        sizes = torch.tensor([[len(item.prompt), len(item.answer)] for item in items], device=ids.device)
+        start, length = sizes[:, :1], sizes[:, 1:]
         told, before = steps < length, (start + steps - 1).clamp(max=ids.shape[1] - 2)
         places = before.unique()  # a vocabulary's logits are large: only where they are read
         logits = model(ids, mask, places)[rows, torch.searchsorted(places, before)]

@@ -77,9 +77,7 @@ def finetune(
         reader.tokenizer.save_pretrained(out / "model")
 
 
-def _updates(
-    model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: torch.Generator
-) -> Iterator[Update]:
+def _updates(model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: torch.Generator) -> Iterator[Update]:
     items, targets = reader.learnable(examples)
     lengths = [reader.tokens(item) for item in items]
 

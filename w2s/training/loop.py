@@ -13,8 +13,8 @@ from dvclive import Live
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from w2s.errors import UserError
 from w2s.determinism import prepare_torch
+from w2s.errors import UserError
 
 Meter = dict[str, float]  # what is logged, by name
 Backward = Callable[[Tensor], None]

@@ -18,8 +18,11 @@ from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 from w2s.training.next_token import next_token
 
+
 @contextmanager
-def start(reader: Reader, method: Method, texts: Path, seed: tuple[object, ...], out: Path, name: str) -> Iterator[Path]:
+def start(
+    reader: Reader, method: Method, texts: Path, seed: tuple[object, ...], out: Path, name: str
+) -> Iterator[Path]:
     """Where a method's model begins: its base, or for a while that base finetuned on texts (paper, section 5.2.2).
 
     Texts are learnt by the task's own recipe, but for epochs and rate; curves go to `out`/texts.
