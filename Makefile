@@ -4,10 +4,14 @@ VENV := .venv
 JOBS ?= 2  # stages at a time; each takes about half a gigabyte
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce test lint
+.PHONY: reproduce suite test lint
 
 reproduce: $(VENV)/runtime  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce --jobs $(JOBS)
+	python -m w2s verdict
+
+suite: $(VENV)/runtime  ## the paper's three settings; leaves its grid in params.yaml
+	python -m w2s reproduce --jobs $(JOBS) --grid grids/suite.yaml
 	python -m w2s verdict
 
 test: $(VENV)/test

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
+from pathlib import Path
 
-from w2s import lanes
+from w2s import grids, lanes
 from w2s.analysis import verdict
 from w2s.cost import listing
 from w2s.errors import UserError
@@ -15,6 +16,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     reproduce = commands.add_parser("reproduce", help="bring every stage up to date, several at a time")
     reproduce.add_argument("-j", "--jobs", type=int, default=2, help="stages that run at the same time (default: 2)")
+    reproduce.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
     price = commands.add_parser(
         "cost", help="list what is cached and what will run, with its FLOPs, memory and time here"
     )
@@ -23,6 +25,8 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         if arguments.command == "reproduce":
+            if arguments.grid:
+                grids.put(arguments.grid)
             lanes.reproduce(max(1, arguments.jobs))
             return 0
         if arguments.command == "cost":

@@ -26,6 +26,8 @@ from ruamel.yaml import YAML, YAMLError
 
 from w2s.errors import UserError, unknown
 
+PARAMS = "params.yaml"
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -297,7 +299,7 @@ class Params(Strict):
         return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")
 
 
-def load(path: str | Path = "params.yaml") -> Params:
+def load(path: str | Path = PARAMS) -> Params:
     """Read and check the whole file; raises `UserError` that names the key, what was found and what is allowed."""
     try:
         content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))  # as DVC reads it

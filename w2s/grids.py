@@ -1,0 +1,29 @@
+"""Puts a ready-made grid into params.yaml, where DVC and everything else reads it."""
+
+import re
+from pathlib import Path
+
+from ruamel.yaml import YAML, YAMLError
+
+from w2s.errors import UserError
+from w2s.params import PARAMS, Grid, validate
+from w2s.records import atomic
+
+BLOCK = re.compile(r"^grid:.*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+
+
+def put(file: Path) -> None:
+    """Replace the `grid` of params.yaml by that of `file`, and no other letter. Raises `UserError`."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        content = YAML(typ="safe", pure=True).load(text)
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise UserError(f"{file}: cannot be read as YAML ({error})") from None
+    if not isinstance(content, dict) or list(content) != ["grid"]:
+        raise UserError(f"{file}: must hold one key, grid")
+    validate(Grid, content["grid"], f"{file}: grid")
+    grid = BLOCK.search(text)
+    assert grid
+    params = Path(PARAMS).read_text(encoding="utf-8")
+    with atomic(Path(PARAMS)) as temporary:
+        temporary.write_text(BLOCK.sub(lambda _: f"{grid[0].rstrip()}\n\n", params, count=1), encoding="utf-8")
