@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,10 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from w2s.params import Finetune
+from w2s import settings as kinds
+from w2s.params import Embedded, Finetune, Params, Task
 from w2s.pretraining import embedded
+from w2s.settings import Reader
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("w2s")
@@ -48,6 +51,19 @@ SETTINGS = Finetune(
 
 def settings_with(**changes: object) -> Finetune:
     return Finetune(**SETTINGS.model_dump() | changes)
+
+
+def reader_of(
+    folder: Path, setting: str = "classification", task: dict[str, Any] | None = None, **changes: object
+) -> Reader:
+    """The reader of a task for the base model in `folder`, finetuned by `SETTINGS` with changes."""
+    model = Embedded(family="embedded", corpus="reviews", hidden=16, layers=1, steps=0, learning_rate=0.1, seed=0)
+    params = Params.model_construct(
+        finetune=settings_with(**changes),
+        tasks={"mine": Task(family="mine", setting=setting, **task or {})},
+        models={folder.name: model},
+    )
+    return kinds.reader(params, "mine", folder.name, folder.parent)
 
 
 def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:
