@@ -19,6 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests import hub
 from w2s import settings as kinds
 from w2s.params import Embedded, Finetune, Params, Task
 from w2s.pretraining import embedded
@@ -129,6 +130,20 @@ def masked_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder with the head that fills masks."""
     folder = tmp_path_factory.mktemp("masked")
     return drawn(folder, 3, partial(BertForMaskedLM, bert(folder)))
+
+
+SPEAKERS = ["embedded", "gpt2", "llama", "qwen3"]
+
+
+@pytest.fixture(scope="session")
+def speakers(tmp_path_factory: pytest.TempPathFactory, embedded_folder: Path) -> dict[str, Path]:
+    """Models to go on with a text: an embedded rung, which ends no text, and three as on the hub, which do.
+
+    Of these GPT-2 and Llama have no padding token, and the end of a text is Qwen3's.
+    """
+    texts = [" ".join(WORDS), " ".join(reversed(WORDS))]
+    folders = {name: hub.ARCHITECTURES[name](tmp_path_factory.mktemp(name), texts, hidden=16) for name in SPEAKERS[1:]}
+    return {"embedded": embedded_folder, **folders}
 
 
 @pytest.fixture(params=["embedded", "gpt2", "bert"])
