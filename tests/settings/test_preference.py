@@ -70,7 +70,7 @@ def test_p_is_the_logistic_of_the_difference_of_rewards(
 def test_rewards_differ(judge: tuple[Reader, ScalarHead, Callable[[str], float]]) -> None:
     """What stands above proves nothing of a model that likes all texts as well."""
     rewards = [judge[2](text) for text in ("good", "the food was bad", "room")]
-    assert min(abs(one - other) for one, other in itertools.combinations(rewards, 2)) > 0.005
+    assert min(abs(one - other) for one, other in itertools.combinations(rewards, 2)) > 0.001
 
 
 @given(pairs)
