@@ -21,15 +21,15 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     with records.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
         for rung in params.grid.between(weak, strong) if recipe.via else []:
             reader = reader_of(params, task, rung, records.recipe(params.tasks[task].setting, method))
-            loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
+            loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels, weak=True)
             model = reader.HEAD.load_base(reader.base, reader.settings, generator("adapters", task, seed, rung))
             passed = out / "via" / rung
             finetune(model, reader, examples, (*order, rung), test, passed, f"{name}: {rung}", "none", loss)
             labels = passed / "labels.parquet"
             reader.label(model, half, labels)
         reader = reader_of(params, task, strong)
-        loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
-        watched = reader.examples(validation, given / "validation.parquet")
+        loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels, weak=True)
+        watched = reader.examples(validation, given / "validation.parquet", weak=True)
         with start(reader, recipe, records.texts(task), order, out, name) as first:
             model = reader.HEAD.load_base(first, reader.settings, generator("adapters", task, seed), reader.base)
         finetune(model, reader, examples, order, test, out, name, reader.settings.keep, loss, watched)

@@ -184,6 +184,18 @@ def test_an_answer_that_was_not_ended_is_not_ended_by_learning_it(speakers: dict
         assert learnt == ids + end
 
 
+def test_whatever_a_supervisor_says_can_be_learnt(speaker: Speaker, speakers: dict[str, Path]) -> None:
+    """Broken letters, and words that take more tokens in another tokenizer: cut at the limit."""
+    said = speaker.reader.predict(speaker.model, speaker.reader.encode(inputs(*PROMPTS)))
+    lengths = []
+    for folder in speakers.values():
+        student = Speaker(folder)
+        items, labels = student.reader.learnable(Labelled(student.reader.encode(inputs(*PROMPTS)), said, weak=True))
+        assert [item.answer for item in items] == [student.ids("", answer)[1] for answer in said]
+        lengths += labels.tolist()
+    assert max(lengths) == LIMIT
+
+
 def test_an_empty_answer_teaches_nothing_where_texts_have_no_end(speakers: dict[str, Path]) -> None:
     speaker = Speaker(speakers["embedded"])
     labelled = Labelled(speaker.reader.encode(inputs("the food")), np.array([""], object))
