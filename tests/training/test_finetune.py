@@ -259,8 +259,10 @@ WAYS = [
 def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
     embedded_folder: Path, data: Path, setting: str, tune: str
 ) -> None:
-    """Also where memory runs out with part of the gradient already there. Gradients agree to 1e-5 of the largest; a difference of rewards has
-    none in what both share."""
+    """Also where memory runs out with part of the gradient already there. Gradients agree to 1e-5 of the largest.
+
+    A shift of all rewards has no slope in preference, but for rounding.
+    """
     calls: list[bool] = []
 
     def late(_: Head, __: torch.Tensor) -> bool:
@@ -277,7 +279,7 @@ def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
         assert again == pytest.approx(meter, rel=1e-5)
         for name, gradient in expected.items():
             assert gradient.abs().max() > 0 or "lora_A" in name  # B is zero at the start, and so A's slope
-            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()) + 1e-8)
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
 
 
 def test_a_run_out_of_memory_goes_on_and_says_so(
