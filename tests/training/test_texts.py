@@ -32,6 +32,12 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def learnable(folder: Path, texts: Path) -> list[list[int]]:
+    """Token ids of all texts but those of one token, which teach nothing."""
+    found = records.read(texts, records.strings("id", "text"))["text"].to_pylist()
+    return [ids for ids in AutoTokenizer.from_pretrained(folder)(found)["input_ids"] if len(ids) > 1]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -91,21 +97,15 @@ def test_texts_are_learnt_bit_for_bit_and_the_base_stays(
     assert apart(one, base) > 0.005
     assert apart(one, other) > 1e-4
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
-    assert len(losses(tmp_path / "one")) == 3 * -(-40 // 16)
-    assert losses(tmp_path / "one")[-1] < losses(tmp_path / "one")[0] - 0.1
+    assert len(losses(tmp_path / "one")) == 3 * -(-len(learnable(folder, texts)) // 16)
+    assert losses(tmp_path / "one")[-1] < losses(tmp_path / "one")[0] - 0.05
 
 
 def test_it_is_a_plain_loop_over_the_next_token(texts: Path, tmp_path: Path, gpt2_folder: Path) -> None:
     """Three updates by all texts, written out by the library alone, text by text."""
     found = begun(gpt2_folder, texts, tmp_path, batch_size=64)
-    model, tokenizer = (
-        AutoModelForCausalLM.from_pretrained(gpt2_folder).eval(),
-        AutoTokenizer.from_pretrained(gpt2_folder),
-    )
-    documents = [
-        ids for ids in tokenizer(records.read(texts, records.strings("id", "text"))["text"].to_pylist())["input_ids"]
-    ]
-    documents = [torch.tensor([ids]) for ids in documents if len(ids) > 1]  # one token teaches nothing
+    model = AutoModelForCausalLM.from_pretrained(gpt2_folder).eval()
+    documents = [torch.tensor([ids]) for ids in learnable(gpt2_folder, texts)]
     assert len(documents) < 40
     decayed = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
