@@ -30,7 +30,8 @@ def main() -> None:
             if isinstance(base, Hub):
                 memory.require(memory.states(base.parameters, 0, settings), settings, f"params.yaml: models.{model}")
             for method in block.methods:
-                kind.refuse(method, params.methods[method], settings)
+                recipe = params.methods[method]
+                kind.refuse(method, recipe, params.finetune_for(task, model, recipe))
         for method in block.methods:
             loss_of(params.methods[method], kind, f"params.yaml: methods.{method}")
     with records.atomic(Path("data/checked")) as temporary:

@@ -25,7 +25,7 @@ def main(setting: str, method: str) -> None:
     used = {name: module for name, module in sys.modules.items() if name.startswith(f"{losses.__name__}.")}
     code = {name: hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for name, module in used.items()}
     pairs = itertools.product(block.weak, block.strong) if recipe.via else []
-    passed = {rung for weak, strong in pairs for rung in params.grid.between(weak, strong)}
+    passed = {rung for weak, strong in pairs for rung in params.grid.passed(recipe, weak, strong) if rung != strong}
     rungs = [rung for rung in params.grid.ladder if rung in passed]
     with records.atomic(records.recipe(setting, method)) as out:
         records.write_json(out / "recipe.json", {"loss": dict(sorted(code.items())), "rungs": rungs})

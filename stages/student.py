@@ -3,36 +3,39 @@
 from pathlib import Path
 
 from w2s import records
-from w2s.determinism import generator
 from w2s.params import load
 from w2s.settings import reader as reader_of
 from w2s.stage import run
-from w2s.training.finetune import finetune
 from w2s.training.methods import loss_of
-from w2s.training.texts import start
+from w2s.training.prompting import prompt
+from w2s.training.teach import teach
 
 
 def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
-    params, where = load(), f"params.yaml: methods.{method}"
-    recipe, name, order = params.methods[method], f"student {weak}→{strong} {method}", ("student", task, seed)
+    params = load()
+    recipe, name = params.methods[method], f"student {weak}→{strong} {method}"
     half, validation, test = (records.inputs(task, part) for part in ("student", "validation", "test"))
-    given = records.weak_labels(task, weak, seed)
-    labels = given / "student.parquet"
+    given, texts = records.weak_labels(task, weak, seed), records.texts(task)
+    reader, labels = reader_of(params, task, strong, recipe), given / "student.parquet"
+    loss = loss_of(recipe, type(reader), f"params.yaml: methods.{method}")
     with records.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
-        for rung in params.grid.between(weak, strong) if recipe.via else []:
-            reader = reader_of(params, task, rung, records.recipe(params.tasks[task].setting, method))
-            loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
-            model = reader.HEAD.load_base(reader.base, reader.settings, generator("adapters", task, seed, rung))
-            passed = out / "via" / rung
-            finetune(model, reader, examples, (*order, rung), test, passed, f"{name}: {rung}", "none", loss)
+        if recipe.shots:
+            prompt(reader, recipe.shots, half, labels, ("student", task, seed), test, out)
+            return
+        for hop, rung in enumerate(params.grid.passed(recipe, weak, strong)):
+            bases = records.BASES if rung == strong else records.recipe(params.tasks[task].setting, method)
+            between = reader_of(params, task, rung, recipe, bases)
+            examples, passed = between.examples(half, labels), out / "via" / f"{hop}-{rung}"
+            watched = between.examples(validation, given / "validation.parquet")
+            about = (texts, test, passed, f"{name}: {rung}")
+            model = teach(
+                between, recipe, examples, ("student", task, seed, hop), *about, keep="none", loss=loss, watched=watched
+            )
             labels = passed / "labels.parquet"
-            reader.label(model, half, labels)
-        reader = reader_of(params, task, strong)
-        loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
-        watched = reader.examples(validation, given / "validation.parquet")
-        with start(reader, recipe, records.texts(task), order, out, name) as first:
-            model = reader.HEAD.load_base(first, reader.settings, generator("adapters", task, seed), reader.base)
-        finetune(model, reader, examples, order, test, out, name, reader.settings.keep, loss, watched)
+            between.label(model, half, labels)
+        examples, watched = reader.examples(half, labels), reader.examples(validation, given / "validation.parquet")
+        about = (texts, test, out, name)
+        teach(reader, recipe, examples, ("student", task, seed), *about, reader.settings.keep, loss, watched)
 
 
 if __name__ == "__main__":
