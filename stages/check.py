@@ -6,7 +6,7 @@ Its output never changes, so passing again re-runs nothing; every other stage is
 import itertools
 from pathlib import Path
 
-from w2s import records, tasks
+from w2s import records, simulated, tasks
 from w2s.corpora import language
 from w2s.models import memory
 from w2s.params import Hub, load, options_of
@@ -34,6 +34,7 @@ def main() -> None:
                 kind.refuse(method, recipe, params.finetune_for(task, model, recipe))
         for method in block.methods:
             loss_of(params.methods[method], kind, f"params.yaml: methods.{method}")
+    simulated.known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")
     with records.atomic(Path("data/checked")) as temporary:
         temporary.write_text("params.yaml is sound\n")
 

@@ -111,6 +111,16 @@ class Block(Strict):
         return method if method in self.ceilings else self.ceilings[0]
 
 
+class Simulated(Strict):
+    """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
+
+    of: Name = Field(description="the supervisor whose number of errors is simulated")
+    tasks: Perhaps[Name] = Field(description="those of grid.classification.tasks that get them")
+    weak: Perhaps[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
+    strong: Perhaps[Name] = Field(description="students; in grid.classification.strong")
+    methods: Perhaps[Name] = Field(description="in grid.classification.methods")
+
+
 class Grid(Strict):
     """What is run: a block of cells for each setting, every one under every seed."""
 
@@ -120,6 +130,7 @@ class Grid(Strict):
     classification: Block
     preference: Block
     generation: Block
+    simulated: Simulated
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -381,6 +392,15 @@ def load(path: str | Path = PARAMS) -> Params:
 
 def _agree(params: Params, path: str) -> None:
     """Names of the grid that are known, but do not go together."""
+    simulated, block = params.grid.simulated, params.grid.classification
+    if simulated.tasks:
+        for key in ("tasks", "strong", "methods"):
+            if alien := [name for name in getattr(simulated, key) if name not in getattr(block, key)]:
+                raise UserError(f"{path}: grid.simulated.{key}: '{alien[0]}' is not in grid.classification.{key}")
+        if led := [name for name in simulated.methods if params.methods[name].via]:
+            raise UserError(f"{path}: grid.simulated.methods: '{led[0]}' goes up from a supervisor of the ladder (via)")
+        if simulated.of not in block.weak:
+            raise UserError(f"{path}: grid.simulated.of: '{simulated.of}' is not in grid.classification.weak")
     for setting, block in params.grid.blocks.items():
         for task in block.tasks:
             if (own := params.tasks[task].setting) != setting:
