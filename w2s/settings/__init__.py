@@ -25,6 +25,7 @@ from w2s.models.heads import Head
 from w2s.params import Finetune, Method, Params
 from w2s.registry import chosen
 
+PROBED = 1000  # test examples whose features are kept
 Item = Any  # an encoded example: what `encode` makes of one, and only its own setting looks into
 Loss = Callable[[Tensor, Tensor, float], Tensor]  # scores, labels, progress in [0, 1)
 
@@ -103,9 +104,17 @@ class Reader(ABC):
         model.budget.spend(attempt)
         return found
 
-    def features(self, model: Any, items: Sequence[Item]) -> np.ndarray:
-        """What the head reads of each example, fp32 [examples, hidden]."""
-        raise UserError(f"{type(self).__module__}: probes need one yes or no, not answers in words")
+    def features(self, model: Any, items: Sequence[Item]) -> np.ndarray | None:
+        """What a probe reads of each example, fp32 [examples, hidden]; None where there is no yes or no to probe."""
+        return None
+
+    def keep_features(self, model: Any, ids: Sequence[str], items: Sequence[Item], out: Path) -> None:
+        """Write the features of the first examples, to be probed later."""
+        features = self.features(model, items[:PROBED])
+        if features is not None:
+            schema = pa.schema([("id", pa.string()), ("features", pa.list_(pa.float32(), features.shape[1]))])
+            columns = {"id": ids[:PROBED], "features": list(features.astype(np.float32))}
+            records.write(out / "features.parquet", schema, columns)
 
     def autocast(self) -> torch.autocast:
         """The precision that models compute in."""

@@ -46,8 +46,8 @@ def finetune(
     validation: Labelled | None = None,
     stop: bool = False,
 ) -> None:
-    """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), run.json, live/,
-    and, if `keep` says so, model/.
+    """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), features.parquet
+    (of some of them in the end, where probes can read them), run.json, live/, and, if `keep` says so, model/.
 
     `seed` names the stream that orders the examples; no `loss` means cross-entropy. `validation` holds weak labels of
     examples the student does not learn from, to watch its agreement with its supervisor; truth is never seen here. With
@@ -85,6 +85,7 @@ def finetune(
         reader.LABELS[1].name: np.concatenate([answers for _, answers in taken]),
     }
     records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
+    reader.keep_features(model, ids.to_pylist(), items, out)
     run = {
         "parameters": model.parameter_count,
         "trainable": model.trainable,

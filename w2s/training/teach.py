@@ -35,6 +35,7 @@ def teach(
         if method.clean:
             frozen = reader.HEAD.load_base(first, reader.tuned_by({"tune": "head"}).settings, rng, reader.base)
             features = reader.features(frozen, examples.items)
+            assert features is not None  # `check` refuses to clean where there are none
             labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
             examples = Labelled([examples.items[index] for index in kept], labels)
         if method.labels == "hard":
