@@ -10,12 +10,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from w2s import records
+from w2s import losses, records
+from w2s.losses import loss_of
 from w2s.params import load
 from w2s.settings import setting as kind_of
 from w2s.stage import run
-from w2s.training import losses
-from w2s.training.methods import loss_of
 
 
 def main(setting: str, method: str) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from w2s import records
+from w2s.losses import loss_of
 from w2s.params import Keep, load
 from w2s.settings import reader as reader_of
 from w2s.stage import run
-from w2s.training.methods import loss_of
 from w2s.training.prompting import prompt
 from w2s.training.teach import teach
 

@@ -305,7 +305,7 @@ class Method(Open):
     Of these parts, a ceiling by the same method has `finetune`, `texts`, `probe` and `shots`, with truth for labels.
     """
 
-    loss: Name = Field(default="cross_entropy", description="a file in w2s/training/losses")
+    loss: Name = Field(default="cross_entropy", description="a file in w2s/losses")
     labels: Literal["soft", "hard"] = Field(default="soft", description="hard: weak labels are rounded first")
     finetune: dict[str, Any] = Field(
         default={}, description="overrides of `finetune`, after a model's and a task's; tune: head is a linear probe"

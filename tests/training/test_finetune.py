@@ -20,9 +20,9 @@ from w2s.models.heads import ScalarHead, load_tuned
 from w2s.params import Answers, Task
 from w2s.determinism import generator
 from w2s.training.finetune import _updates, finetune
-from w2s.training.losses import Loss
-from w2s.training.losses.confidence import confidence
-from w2s.training.losses.cross_entropy import cross_entropy
+from w2s.losses import Loss
+from w2s.losses.confidence import confidence
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.training.reader import Labelled, Reader
 
 TASK = Task(family="reviews", setting="classification", answers=Answers(true=["good"], false=["bad"]))

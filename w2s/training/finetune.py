@@ -14,13 +14,13 @@ from torch import nn
 
 from w2s import records
 from w2s.determinism import generator
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware
 from w2s.models.heads import Head
 from w2s.params import Keep
 from w2s.settings import Labelled, Loss, Reader
 from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
-from w2s.training.losses.cross_entropy import cross_entropy
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, special
 
-from w2s.training.losses.cross_entropy import cross_entropy
+from w2s.losses.cross_entropy import cross_entropy
 
 
 def kl(logits: Tensor, labels: Tensor, progress: float) -> Tensor:

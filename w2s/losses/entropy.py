@@ -3,8 +3,8 @@
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.params import Fraction, Positive
-from w2s.training.losses.cross_entropy import cross_entropy
 
 
 def entropy(logits: Tensor, labels: Tensor, progress: float, *, weight: Positive, warmup: Fraction) -> Tensor:

@@ -8,12 +8,12 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from w2s.training.losses.confidence import confidence, hardened
-from w2s.training.losses.cross_entropy import cross_entropy
-from w2s.training.losses.entropy import entropy as minimum_entropy
-from w2s.training.losses.kl import kl
-from w2s.training.losses.product import product
-from w2s.training.losses.window import window
+from w2s.losses.confidence import confidence, hardened
+from w2s.losses.cross_entropy import cross_entropy
+from w2s.losses.entropy import entropy as minimum_entropy
+from w2s.losses.kl import kl
+from w2s.losses.product import product
+from w2s.losses.window import window
 
 Loss = Callable[..., torch.Tensor]
 
