@@ -31,8 +31,8 @@ METHODS = {  # what each does
     "contradict the weak labels (paper, section 4.3.2).",
     "bootstrap": "passes the labels on through the models between supervisor and student: each learns them and labels "
     "anew for the next larger one (paper, section 4.3.1).",
-    "generative": "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2); so does the "
-    "ceiling that its students are held against.",
+    "generative": "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2); so does "
+    "the ceiling that its students are held against.",
 }
 
 
