@@ -24,7 +24,10 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
             if recipe.shots:
                 prompt(reader, recipe.shots, half, labels, order, test, out)
                 return
-            examples, watched = reader.examples(half, labels), reader.examples(validation, given / "validation.parquet")
+            examples, watched = (
+                reader.examples(inputs, said, weak=True)
+                for inputs, said in ((half, labels), (validation, given / "validation.parquet"))
+            )
             loss, place = loss_of(recipe, type(reader), f"params.yaml: methods.{method}"), out
             if left:
                 place = out / "via" / f"{hop}-{rung}"

@@ -294,9 +294,20 @@ class Texts(Strict):
 
 
 class Clean(Strict):
-    by: Literal["logistic", "neighbours", "topological"]
-    action: Literal["relabel", "filter"]
-    share: Fraction
+    """Weak labels mended or left out, where probes of the student's own features contradict them."""
+
+    by: Literal["logistic", "neighbours", "topological"] = Field(
+        description="the probe: cross-fitted logistic regression; vote of the nearest neighbours; or TopoFilter, the "
+        "largest connected component of each class (Wu et al., 2020)"
+    )
+    action: Literal["relabel", "filter"] = Field(description="suspicious examples get the probe's answer, or go")
+    share: Fraction = Field(description="share of the labels taken to be wrong: how many are suspicious")
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> Self:
+        if self.action == "filter" and self.share == 1:
+            raise ValueError("share: must be less than 1 with action: filter; nothing would be left to learn from")
+        return self
 
 
 class Method(Open):

@@ -36,6 +36,7 @@ class Labelled:
 
     items: Sequence[Item]
     labels: np.ndarray
+    weak: bool = False  # said by a model, and so of any form
 
 
 class Reader(ABC):
@@ -75,10 +76,10 @@ class Reader(ABC):
         table = records.read(path, self.INPUTS)
         return table["id"], self.encode(table)
 
-    def examples(self, inputs: Path, labels: Path) -> Labelled:
-        """Inputs with their labels, joined by id."""
+    def examples(self, inputs: Path, labels: Path, weak: bool = False) -> Labelled:
+        """Inputs with their labels, true or weak, joined by id."""
         ids, items = self.inputs(inputs)
-        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels))
+        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels), weak)
 
     def label(self, model: Any, inputs: Path, out: Path) -> None:
         """Write the model's answers to an inputs file."""

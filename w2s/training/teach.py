@@ -1,5 +1,6 @@
 """Trains one model by the parts of a method's recipe: what students and ceilings have in common."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,9 @@ def teach(
             features = reader.features(frozen, examples.items)
             assert features is not None  # `check` refuses to clean where there are none
             labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
-            examples = Labelled([examples.items[index] for index in kept], labels)
+            examples = Labelled([examples.items[index] for index in kept], labels, examples.weak)
         if method.labels == "hard":
-            examples = Labelled(examples.items, np.round(examples.labels))
+            examples = replace(examples, labels=np.round(examples.labels))
         model = reader.HEAD.load_base(first, reader.settings, rng, reader.base)
         if method.probe is not None:
             prober = reader.tuned_by({"tune": "head"} | method.probe)
