@@ -94,7 +94,7 @@ def _core(features: np.ndarray, hard: np.ndarray) -> np.ndarray:
 
 
 def _nearest(features: np.ndarray, count: int, among: np.ndarray) -> np.ndarray:
-    """The nearest `count` other examples, or as many as there are, of those `among` [N]; of equals the first: [N, k]."""
+    """The nearest `count` others, or as many as there are, of those `among` [N]; of equals the first: [N, k]."""
     from sklearn.metrics import pairwise_distances_chunked
 
     count = min(count, among.sum() - 1)
