@@ -209,12 +209,12 @@ def human(parameters: float) -> str:
 def settings(tables: Tables) -> Figure:
     """Each task's widest gap (Burns et al., figure 2): supervisor, naive student, best other method, ceiling."""
     grid = Grid.of(tables)
-    groups: list[list[tuple[str, ...]]] = [
-        [(setting, task) for task in tasks] if len(tasks) <= SIDE_BY_SIDE else [(setting, "")]
+    keys = [
+        (setting, task)
         for setting, tasks in grid.settings.items()
+        for task in (tasks if len(tasks) <= SIDE_BY_SIDE else [""])  # of many tasks, the median
     ]
-    if all(len(group) == 1 for group in groups):
-        groups = [[panel for group in groups for panel in group]]
+    slots = 12 // min(3, len(keys))  # so that bars are as wide in any number of panels
     best = {setting: _best(tables["settings"], grid, tasks) for setting, tasks in grid.settings.items()}
     subtitle = "Test accuracy at the widest gap between supervisor and ceiling."
     legend = [_key("interval", color=INK, marker="|", markersize=9, markeredgewidth=1.6, linestyle="")]
@@ -224,7 +224,7 @@ def settings(tables: Tables) -> Figure:
         subtitle += " Beside naive, the best other method, named after looking."
     if any(method in grid.tasks[grid.settings[setting][0]].own for setting, method in best.items()):
         legend.append(_key("ceiling of that method itself", color=INK, linestyle=OWN_STYLE))
-    figure, panels = _layout("What weak supervision brings out in each setting", subtitle, legend, groups, shared=0)
+    figure, panels = _layout("What weak supervision brings out in each setting", subtitle, legend, [[*keys]], shared=0)
     for (setting, task), axes in panels.items():
         tasks = [task] if task else grid.settings[setting]
         block = grid.tasks[tasks[0]]
@@ -249,16 +249,19 @@ def settings(tables: Tables) -> Figure:
             if shown[0]["role"] == "student":
                 recovered = [row["pgr"] for row in shown if row["pgr"] is not None]
                 says = f"PGR\n{100 * median(recovered):.0f}%".replace("-", "−") if recovered else "PGR\nn/a"
-                axes.annotate(says, (x, high), (0, 4), textcoords="offset points", ha="center", fontsize=8.5)
+                plain = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+                axes.annotate(
+                    says, (x, high), (0, 5), textcoords="offset points", ha="center", fontsize=8.5, bbox=plain
+                )
         if setting in CHANCE:
             axes.axhline(CHANCE[setting], color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2, zorder=0.9)
         axes.set_title(f"{setting} · {task or f'{len(tasks)} tasks'}")
         axes.set_xticks(range(len(bars)), [fill(name, 11) for name, *_ in bars], fontsize=8.5)
         axes.tick_params(axis="x", length=0)
-        axes.set_xlabel(
-            f"{supervisors[0]['weak']} → {ceilings[0]['strong']}" if task else "medians and quartiles of tasks"
-        )
-        axes.set_ylim(0, 1.16)
+        pair = f"{supervisors[0]['weak']} → {ceilings[0]['strong']}"
+        axes.set_xlabel(pair if task else "medians and quartiles of tasks")
+        middle = (len(bars) - 1) / 2
+        axes.set(xlim=(middle - slots / 2, middle + slots / 2), ylim=(0, 1.19))
         _percent(axes, "test accuracy")
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     return figure

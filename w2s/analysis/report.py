@@ -26,13 +26,13 @@ ASKS = {  # what a task of each setting is
     "generation": "a prompt is answered in words; only exactly the true answer is right, and there is no chance level.",
 }
 METHODS = {  # what each does
-    "naive": "finetunes the strong model on the weak labels as they are (section 4.2).",
+    "naive": "finetunes the strong model on the weak labels as they are (paper, section 4.2).",
     "confidence": "adds a loss that strengthens a student’s confidence in its own predictions, also where they "
-    "contradict the weak labels (section 4.3.2).",
+    "contradict the weak labels (paper, section 4.3.2).",
     "bootstrap": "passes the labels on through the models between supervisor and student: each learns them and labels "
-    "anew for the next larger one (section 4.3.1).",
-    "generative": "first finetunes as a language model on the task’s unlabelled texts (section 5.2.2); so does the "
-    "ceiling that its students are held against.",
+    "anew for the next larger one (paper, section 4.3.1).",
+    "generative": "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2); so does "
+    "the ceiling that its students are held against.",
 }
 
 
@@ -120,7 +120,7 @@ class Results:
 
     @property
     def pairs(self) -> list[Pair]:
-        """Pairs whose student is larger than its supervisor, widest gap first."""
+        """Pairs whose student is larger than its supervisor, task by task, widest gap first."""
         found = []
         for task, block in self.grid.tasks.items():
             for weak, strong in block.pairs:
@@ -131,7 +131,8 @@ class Results:
                     and ceiling.value is not None
                 ):
                     found.append(Pair(task, weak, strong, supervisor, ceiling, ceiling.value - supervisor.value))
-        return sorted(found, key=lambda pair: -pair.gap)
+        place = list(self.grid.tasks).index
+        return sorted(found, key=lambda pair: (place(pair.task), -pair.gap))
 
     def block(self, pair: Pair) -> Block:
         return self.grid.tasks[pair.task]
@@ -150,6 +151,7 @@ def _estimate(row: Row) -> Estimate:
 def answer(results: Results, setting: str, confidence: float) -> str:
     """A setting's outcome in one sentence: did students beat supervisors, how much of the widest gap was recovered."""
     pairs = [pair for pair in results.pairs if results.block(pair).setting == setting]
+    pairs.sort(key=lambda pair: -pair.gap)
     if not pairs:
         return "Nothing can be said: no student in this grid is larger than its supervisor."
     wins = {

@@ -57,12 +57,16 @@ class Head(nn.Module):
         """Number of weights that learn."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
+    def learnt(self) -> dict[str, Tensor]:
+        """A copy, in the machine's own memory, of the weights that learn."""
+        learning = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
+        return {name: parameter.detach().to("cpu", copy=True) for name, parameter in learning}
+
     def save(self, folder: Path, whole: bool) -> None:
         """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.tune != "full":
-            tuned = {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
-            _save(tuned, folder / TUNED)
+            _save(self.learnt(), folder / TUNED)
         if self.tune == "full" or whole:
             tuning.merged(self.body).save_pretrained(folder)
             if self.head:
