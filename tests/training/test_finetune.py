@@ -18,12 +18,12 @@ from tests.conftest import WORDS, reader_of, settings_with
 from w2s import records
 from w2s.determinism import generator
 from w2s.errors import UserError
+from w2s.losses.confidence import confidence
 from w2s.models import hardware
 from w2s.models.heads import Head, ScalarHead
 from w2s.settings import Labelled, Loss, Reader
 from w2s.settings import setting as kind_of
 from w2s.training.finetune import _updates, finetune
-from w2s.losses.confidence import confidence
 
 CONFIDENCE = partial(confidence, alpha_max=0.6, warmup=0.3)
 BINARY = ("classification", "preference")
