@@ -8,9 +8,10 @@ from w2s.stage import run
 
 
 def main() -> None:
-    """Read the grid's predictions and write reports/: metrics.json, results.csv, summary.csv, plot data."""
-    tables, values = evaluation.evaluate(params.load())
-    evaluation.write(tables, values, Path("reports"))
+    """Read the grid's predictions and write to its folder: metrics.json, results.csv, summary.csv, plot data."""
+    experiment = params.load()
+    tables, values = evaluation.evaluate(experiment)
+    evaluation.write(tables, values, Path(experiment.grid.reports))
 
 
 if __name__ == "__main__":

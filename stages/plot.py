@@ -8,21 +8,21 @@ from w2s.analysis.environment import environment
 from w2s.records import atomic
 from w2s.stage import run
 
-REPORTS, PARAMS = Path("reports"), Path("params.yaml")
+PARAMS = Path("params.yaml")
 
 
 def main() -> None:
-    """Read reports/*.csv and reports/plots/; write reports/figures/*.png and reports/report.html."""
-    evaluate = params.load(PARAMS).evaluate
-    tables = figures.read_tables(REPORTS)
-    images = {name: figures.png(name, tables) for name in figures.FIGURES}
+    """Read the tables in the folder for results; write figures/*.png and report.html beside them."""
+    experiment = params.load(PARAMS)
+    reports = Path(experiment.grid.reports)
+    tables = figures.read_tables(reports)
+    images = figures.draw(tables)
     for name, image in images.items():
-        with atomic(REPORTS / "figures" / f"{name}.png") as file:
+        with atomic(reports / "figures" / f"{name}.png") as file:
             file.write_bytes(image)
-    with atomic(REPORTS / "report.html") as file:
-        file.write_text(
-            report.page(tables, images, evaluate, PARAMS.read_text(encoding="utf-8"), environment()), encoding="utf-8"
-        )
+    written = PARAMS.read_text(encoding="utf-8")
+    with atomic(reports / "report.html") as file:
+        file.write_text(report.page(tables, images, experiment.evaluate, written, environment()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from w2s import records
@@ -16,44 +19,78 @@ from w2s.analysis import evaluation
 from w2s.errors import UserError
 from w2s.params import Evaluate, Grid, Params
 
-SIZES = {"xs": 11, "s": 26, "m": 35, "l": 102}
-SKILL = {"xs": 0.5, "s": 1.2, "m": 2.5, "l": 4.0}
-GRID = {
+SIZES = {"xs": 11, "s": 26, "m": 35, "l": 102, "chess-xs": 12, "chess-s": 30, "chess-l": 200}
+SKILL = {"xs": 0.5, "s": 1.2, "m": 2.5, "l": 4.0, "chess-xs": 0.5, "chess-s": 1.2, "chess-l": 4.0}
+EMPTY: dict[str, list[str]] = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+REVIEWS = {
     "tasks": ["reviews"],
-    "ladder": ["xs", "s", "m", "l"],
     "weak": ["xs", "s"],
     "strong": ["s", "l"],
     "methods": ["naive", "confidence"],
-    "seeds": [0, 1, 2],
+    "ceilings": ["naive"],
 }
+PREFERENCES = REVIEWS | {"tasks": ["preferences"], "methods": ["naive", "generative"]}
+PREFERENCES |= {"ceilings": ["naive", "generative"]}
+CHESS = {
+    "tasks": ["endgames"],
+    "weak": ["chess-xs", "chess-s"],
+    "strong": ["chess-l"],
+    "methods": ["naive", "bootstrap"],
+    "ceilings": ["naive"],
+}
+MOVES = np.array(["e4", "Nf3", "Qxd5", "O-O", "Kh1"], object)
 Rows = list[dict[str, str]]
 
 
-def parameters(resamples: int = 200, smallest_gap: float = 0.05, **grid: list) -> Params:
+def parameters(
+    resamples: int = 200,
+    smallest_gap: float = 0.05,
+    seeds: tuple[int, ...] = (0, 1, 2),
+    preference: dict = EMPTY,
+    generation: dict = EMPTY,
+    **classification: list,
+) -> Params:
     how = Evaluate(seed=0, resamples=resamples, confidence=0.95, smallest_gap=smallest_gap)
-    return Params.model_construct(grid=Grid(**(GRID | grid)), evaluate=how)
+    grid = Grid(
+        reports="reports",
+        ladder=list(SIZES),
+        seeds=list(seeds),
+        classification=REVIEWS | classification,
+        preference=preference,
+        generation=generation,
+    )
+    return Params.model_construct(grid=grid, evaluate=how)
+
+
+def three_settings() -> Params:
+    return parameters(preference=PREFERENCES, generation=CHESS)
 
 
 def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, shuffle: int = 0) -> None:
     """Write a grid's files: each prediction is a noisy view of the truth, in an order of its own."""
     order = np.random.default_rng(shuffle)
-    grid = params.grid
-    ids = np.array([f"reviews/{k:05}" for k in range(examples)])
 
     def view(skill: float, *key: str | int, of: np.ndarray) -> np.ndarray:
+        """P(true), rounded so that there are ties; in words, the more of the truth the more skill."""
         noise = np.random.default_rng([ord(c) for c in "/".join(map(str, key))]).normal(size=examples)
+        if of.dtype == object:
+            return np.where(noise < skill - 1, of, MOVES[(1000 * np.abs(noise)).astype(int) % len(MOVES)])
         return np.round(1 / (1 + np.exp(-(skill * (2 * of - 1) + noise))), 3)
 
-    def labels(path: Path, p: np.ndarray) -> None:
-        rows = order.permutation(examples)
-        records.write(path, records.LABELS, {"id": ids[rows], "p": p[rows].astype(float)})
+    def labels(path: Path, answers: np.ndarray) -> None:
+        write(path, ids[order.permutation(examples)], dict(zip(ids, answers, strict=True)))
 
-    def run(folder: Path, model: str, p: np.ndarray) -> None:
+    def run(folder: Path, model: str, answers: np.ndarray) -> None:
         steps = [10 * (t + 1) for t in range(snapshots)]
         rows = order.permutation(examples * snapshots)
-        mixed = np.concatenate([0.5 + (p - 0.5) * (t + 1) / snapshots for t in range(snapshots)])
-        columns = {"step": np.repeat(steps, examples)[rows], "id": np.tile(ids, snapshots)[rows], "p": mixed[rows]}
-        records.write(folder / "predictions.parquet", records.PREDICTIONS, columns)
+        if answers.dtype == object:  # ever more of the final answers
+            early = [np.where(np.arange(examples) < examples * step / steps[-1], answers, "e4") for step in steps]
+        else:
+            early = [0.5 + (answers - 0.5) * (t + 1) / snapshots for t in range(snapshots)]
+        columns = {"step": np.repeat(steps, examples)[rows], "id": np.tile(ids, snapshots)[rows]}
+        kind = records.ANSWERS if answers.dtype == object else records.LABELS
+        columns[kind.names[-1]] = np.concatenate(early)[rows]
+        records.write(folder / "predictions.parquet", pa.schema([records.STEP, *kind]), columns)
         records.write_json(
             folder / "run.json", {"model": model, "parameters": SIZES[model], "examples": 9, "steps": 30}
         )
@@ -65,25 +102,35 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
         if "student" in folder.parts:
             (live / "agreement.tsv").write_text("step\tagreement\n30\t0.9\n")
 
-    for task in grid.tasks:
-        truth = np.arange(examples) % 2.0
+    for task, block in params.grid.tasks.items():
+        ids = np.array([f"{task}/{k:05}" for k in range(examples)])
+        spoken = block is params.grid.generation
+        truth = MOVES[np.arange(examples) % 3] if spoken else np.arange(examples) % 2.0
         labels(root / records.truth(task, "test"), truth)
         weak_labels = {}
-        for seed in grid.seeds:
-            for weak in grid.weak:
-                p = weak_labels[weak] = view(SKILL[weak], "supervisor", weak, seed, of=truth)
-                labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", p)
-                run(root / "models/supervisor" / task / weak / str(seed), weak, p)
-            for strong in grid.strong:
+        for seed in params.grid.seeds:
+            for weak in block.weak:
+                weak_labels[weak] = view(SKILL[weak], "supervisor", weak, seed, of=truth)
+                labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
+                run(root / "models/supervisor" / task / weak / str(seed), weak, weak_labels[weak])
+            for strong in block.strong:
                 control = root / "models/control" / task / strong
                 labels(control / "zero_shot.parquet", view(0.2, "zero", strong, of=truth))
                 run(control / "scratch" / str(seed), strong, view(0, "scratch", strong, seed, of=truth))
-                ceiling = view(SKILL[strong], "ceiling", strong, seed, of=truth)
-                run(root / "models/ceiling" / task / strong / str(seed), strong, ceiling)
-                for weak in grid.weak:
-                    for method in grid.methods:
-                        folder = root / "models/student" / task / weak / strong / method / str(seed)
-                        run(folder, strong, view(1.5, weak, strong, method, seed, of=weak_labels[weak]))
+                for method in block.ceilings:
+                    folder = root / "models/ceiling" / task / strong / method / str(seed)
+                    skill = SKILL[strong] / (1 if method == "naive" else 2)
+                    run(folder, strong, view(skill, "ceiling", strong, seed, of=truth))
+                for weak, method in product(block.weak, block.methods):
+                    folder = root / "models/student" / task / weak / strong / method / str(seed)
+                    run(folder, strong, view(1.5, weak, strong, method, seed, of=weak_labels[weak]))
+
+
+def write(path: Path, ids: np.ndarray | list, answers: dict[str, float | str]) -> None:
+    """Labels of these ids: P(true), or answers in words."""
+    values = [answers[id] for id in ids]
+    kind = records.ANSWERS if isinstance(values[0], str) else records.LABELS
+    records.write(path, kind, {"id": ids, kind.names[-1]: values})
 
 
 @pytest.fixture
@@ -101,39 +148,45 @@ def evaluated(params: Params, folder: str = "reports") -> dict[str, Rows]:
     return tables(Path(folder))
 
 
-def p_of(path: str) -> np.ndarray:
-    """Final predictions in the order of ids, read by another way than the code under test."""
-    frame = records.read(Path(path), records.LABELS if "predictions" not in path else records.PREDICTIONS).to_pandas()
+def final(path: str) -> np.ndarray:
+    """Final hard answers in the order of ids, read by another way than the code under test."""
+    frame = pq.read_table(path, partitioning=None).to_pandas()
     if "step" in frame:
         frame = frame[frame["step"] == frame["step"].max()]
-    return frame.sort_values("id")["p"].to_numpy()
+    frame = frame.sort_values("id")
+    return frame["answer"].to_numpy() if "answer" in frame else frame["p"].to_numpy() > 0.5
 
 
 def test_each_cell_is_what_its_own_files_say(work: Path) -> None:
-    params = parameters()
+    params = three_settings()
     make(work, params)
     rows = evaluated(params)["results.csv"]
-    assert len(rows) == 24
+    assert [sum(row["task"] == task for row in rows) for task in params.grid.tasks] == [24, 24, 12]
     assert [(r["weak"], r["strong"], r["method"], r["seed"]) for r in rows[:4]] == [
         ("xs", "s", "naive", "0"),
         ("xs", "s", "naive", "1"),
         ("xs", "s", "naive", "2"),
         ("xs", "s", "confidence", "0"),
     ]
-    truth = p_of("data/tasks/reviews/test/truth.parquet")
+    held = {(r["task"], r["method"]): r["ceiling"] for r in rows}
+    assert held.pop(("preferences", "generative")) == "generative"
+    assert set(held.values()) == {"naive"}
     for row in rows:
-        weak = p_of(f"data/weak_labels/reviews/{row['weak']}/{row['seed']}/test.parquet")
+        task = row["task"]
+        truth = final(f"data/tasks/{task}/test/truth.parquet")
+        weak = final(f"data/weak_labels/{task}/{row['weak']}/{row['seed']}/test.parquet")
         place = f"{row['weak']}/{row['strong']}/{row['method']}/{row['seed']}"
-        student = p_of(f"models/student/reviews/{place}/predictions.parquet")
-        ceiling = p_of(f"models/ceiling/reviews/{row['strong']}/{row['seed']}/predictions.parquet")
-        right = (weak > 0.5) == (truth > 0.5)
-        same = (weak > 0.5) == (student > 0.5)
-        a, b, c = (((p > 0.5) == (truth > 0.5)).mean() for p in (weak, student, ceiling))
+        student = final(f"models/student/{task}/{place}/predictions.parquet")
+        place = f"{row['strong']}/{row['ceiling']}/{row['seed']}"
+        ceiling = final(f"models/ceiling/{task}/{place}/predictions.parquet")
+        right, same = weak == truth, weak == student
+        a, b, c = ((answers == truth).mean() for answers in (weak, student, ceiling))
         expected = {"supervisor_accuracy": a, "student_accuracy": b, "ceiling_accuracy": c, "agreement": same.mean()}
         expected |= {"agreement_right": same[right].mean(), "agreement_wrong": same[~right].mean()}
         for column, value in expected.items():
             assert float(row[column]) == pytest.approx(value, abs=1e-12), column
         assert float(row["student_low"]) <= b <= float(row["student_high"])
+        assert all((row[metric] == "") == (task == "endgames") for metric in ("auroc", "ece", "margin"))
         if row["pgr"]:
             assert float(row["pgr"]) == pytest.approx((b - a) / (c - a))
             assert not row["pgr_reason"]
@@ -158,11 +211,11 @@ def test_a_summary_is_the_mean_over_seeds_and_pgr_the_ratio_of_means(work: Path)
     ) -> float:
         return float(summary[role, weak, strong, method, metric]["value"])
 
-    for metric in ("auroc", "ece", "agreement", "agreement_right", "agreement_wrong"):
+    for metric in ("auroc", "ece", "margin", "agreement", "agreement_right", "agreement_wrong"):
         assert value(metric) == pytest.approx(mean(metric)), metric
     weak, student, ceiling = (mean(f"{role}_accuracy") for role in ("supervisor", "student", "ceiling"))
     assert value("accuracy", "supervisor", strong="", method="") == pytest.approx(weak)
-    assert value("accuracy", "ceiling", weak="", method="") == pytest.approx(ceiling)
+    assert value("accuracy", "ceiling", weak="", method="naive") == pytest.approx(ceiling)
     assert value("over_supervisor") == pytest.approx(student - weak)
     assert value("over_naive") == pytest.approx(student - mean("student_accuracy", naive))
     assert value("pgr") == pytest.approx((student - weak) / (ceiling - weak))
@@ -173,6 +226,86 @@ def test_a_summary_is_the_mean_over_seeds_and_pgr_the_ratio_of_means(work: Path)
         assert (row["reason"] == "") == (row["value"] != "")
         if row["value"]:
             assert float(row["low"]) <= float(row["value"]) <= float(row["high"]), row
+
+
+def test_a_student_is_held_against_its_own_ceiling_if_its_method_has_one(work: Path) -> None:
+    params = three_settings()
+    make(work, params)
+    found = evaluated(params)
+    keys = ("task", "role", "weak", "strong", "method", "metric")
+    value = {tuple(r[key] for key in keys): float(r["value"]) for r in found["summary.csv"] if r["value"]}
+    naive, own = (value["preferences", "ceiling", "", "l", method, "accuracy"] for method in ("naive", "generative"))
+    assert naive != own
+    weak = value["preferences", "supervisor", "xs", "", "", "accuracy"]
+    for method, ceiling in (("naive", naive), ("generative", own)):
+        student = value["preferences", "student", "xs", "l", method, "accuracy"]
+        recovered = value["preferences", "student", "xs", "l", method, "pgr"]
+        assert recovered == pytest.approx((student - weak) / (ceiling - weak))
+        line = [r for r in found["plots/scaling.csv"] if (r["task"], r["method"]) == ("preferences", method)]
+        truth = {r["model"]: float(r["accuracy"]) for r in line if r["series"] == "ground truth"}
+        assert truth["l"] == ceiling
+        assert truth["xs"] == weak
+    values = json.loads(Path("reports/metrics.json").read_text())
+    assert values["preferences"]["ceiling"]["l"] == {"naive": round(naive, 4), "generative": round(own, 4)}
+    assert set(values["endgames"]["ceiling"]["chess-l"]) == {"naive"}
+
+
+def test_what_weighs_probabilities_is_not_measured_of_words(work: Path) -> None:
+    params = three_settings()
+    make(work, params)
+    found = evaluated(params)
+    measured: dict[str, set[str]] = {}
+    for row in found["summary.csv"]:
+        measured.setdefault(row["task"], set()).add(row["metric"])
+    of_words = {"accuracy", "agreement", "agreement_right", "agreement_wrong", "pgr", "over_supervisor", "over_naive"}
+    assert measured["endgames"] == of_words
+    assert measured["reviews"] == measured["preferences"] == of_words | {"auroc", "ece", "margin"}
+    assert {row["task"] for row in found["plots/calibration.csv"]} == {"reviews", "preferences"}
+    assert {row["task"] for row in found["plots/curves.csv"]} == {"reviews", "preferences", "endgames"}
+
+
+def test_settings_shows_each_tasks_widest_gap(work: Path) -> None:
+    params = three_settings()
+    make(work, params)
+    found = evaluated(params)
+    rows = found["plots/settings.csv"]
+    assert {row["task"]: row["setting"] for row in rows} == {
+        "reviews": "classification",
+        "preferences": "preference",
+        "endgames": "generation",
+    }
+    summary = {
+        tuple(r[k] for k in ("task", "role", "weak", "strong", "method", "metric")): r for r in found["summary.csv"]
+    }
+    for task, block in params.grid.tasks.items():
+
+        def accuracy(role: str, *name: str, task: str = task) -> float:
+            return float(summary[task, role, *name, "accuracy"]["value"])
+
+        gaps = {
+            (weak, strong): accuracy("ceiling", "", strong, "naive") - accuracy("supervisor", weak, "", "")
+            for weak, strong in product(block.weak, block.strong)
+            if SIZES[strong] > SIZES[weak]
+        }
+        weak, strong = max(gaps, key=lambda pair: gaps[pair])
+        expected = [("supervisor", weak, "", "")]
+        expected += [("student", weak, strong, method) for method in block.methods]
+        expected += [("ceiling", "", strong, method) for method in block.ceilings]
+        own = [row for row in rows if row["task"] == task]
+        assert [(r["role"], r["weak"], r["strong"], r["method"]) for r in own] == expected
+        for row, name in zip(own, expected, strict=True):
+            interval = [summary[task, *name, "accuracy"][key] for key in ("value", "low", "high")]
+            assert [row["accuracy"], row["low"], row["high"]] == interval
+            assert row["pgr"] == (summary[task, *name, "pgr"]["value"] if name[0] == "student" else "")
+
+
+def test_a_supervisor_of_words_must_not_answer_by_probabilities(work: Path) -> None:
+    params = parameters(generation=CHESS)
+    make(work, params)
+    path = work / "data/weak_labels/endgames/chess-xs/1/test.parquet"
+    write(path, ids := records.read_labels(path)["id"].to_pylist(), dict.fromkeys(ids, 0.5))
+    with pytest.raises(UserError, match=r"chess-xs/1/test\.parquet: has the column p, but the task's truth has answer"):
+        evaluation.evaluate(params)
 
 
 def test_undefined_pgr_is_flagged_everywhere(work: Path) -> None:
@@ -279,11 +412,11 @@ def test_row_order_does_not_matter_and_reruns_give_the_same_bits(
 
 
 def test_another_task_or_leftover_changes_nothing(work: Path) -> None:
-    both = parameters(tasks=["reviews", "other"])
+    both = parameters(tasks=["reviews", "other"], preference=PREFERENCES, generation=CHESS)
     make(work, both)
     together = evaluated(both, "both")["results.csv"]
     assert evaluated(parameters(), "one")["results.csv"] == [r for r in together if r["task"] == "reviews"]
-    fewer = evaluated(parameters(seeds=[0], methods=["naive"]), "fewer")["results.csv"]
+    fewer = evaluated(parameters(seeds=(0,), methods=["naive"]), "fewer")["results.csv"]
     assert [r["student_low"] for r in fewer] == [
         r["student_low"] for r in together if (r["task"], r["seed"], r["method"]) == ("reviews", "0", "naive")
     ]
@@ -301,7 +434,7 @@ def halve_the_truth(path: Path) -> None:
 
 def move_the_steps(path: Path) -> None:
     table = records.read_predictions(path)
-    records.write(path, records.PREDICTIONS, {"step": np.add(table["step"], 1), "id": table["id"], "p": table["p"]})
+    records.write(path, table.schema, {"step": np.add(table["step"], 1), "id": table["id"], "p": table["p"]})
 
 
 @pytest.mark.parametrize(
@@ -319,8 +452,12 @@ def move_the_steps(path: Path) -> None:
             Path.unlink,
             "naive/2/predictions.parquet: no such",
         ),
-        ("models/ceiling/reviews/l/1/predictions.parquet", move_the_steps, "l/1: predicts at steps .11, 21, 31"),
-        ("models/ceiling/reviews/l/0/run.json", Path.unlink, "l/0/run.json: not a run's record"),
+        (
+            "models/ceiling/reviews/l/naive/1/predictions.parquet",
+            move_the_steps,
+            "l/naive/1: predicts at steps .11, 21, 31",
+        ),
+        ("models/ceiling/reviews/l/naive/0/run.json", Path.unlink, "l/naive/0/run.json: not a run's record"),
     ],
 )
 def test_faults_name_the_file(work: Path, path: str, spoil: Callable[[Path], None], message: str) -> None:
@@ -334,7 +471,7 @@ def test_faults_name_the_file(work: Path, path: str, spoil: Callable[[Path], Non
 def test_a_spoilt_live_curve_is_named(work: Path) -> None:
     params = parameters()
     make(work, params)
-    (work / "models/ceiling/reviews/l/0/live/plots/metrics/loss.tsv").write_text("step\tloss\n10\n")
+    (work / "models/ceiling/reviews/l/naive/0/live/plots/metrics/loss.tsv").write_text("step\tloss\n10\n")
     with pytest.raises(UserError, match=r"loss\.tsv: not a DVCLive curve"):
         evaluation.evaluate(params)
 

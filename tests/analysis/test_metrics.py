@@ -12,6 +12,7 @@ from w2s.analysis import metrics
 N = 40
 coarse = hnp.arrays(float, N, elements=st.integers(0, 12).map(lambda k: k / 12))  # many ties
 truths = hnp.arrays(float, N, elements=st.sampled_from([0.0, 1.0]))
+words = hnp.arrays(np.int64, N, elements=st.integers(0, 4))
 counts = hnp.arrays(float, (3, N), elements=st.integers(0, 4).map(float))
 
 
@@ -52,7 +53,7 @@ def test_agreement_divides_by_where_the_supervisor_is_right(
 ) -> None:
     """agreement = a·(agreement where right) + (1 − a)·(agreement where wrong); accuracy follows from both."""
     supervisor[:2], truth[:2], weights[:, :2] = (1, 0), 1, 1  # once right, once wrong
-    right = metrics.says_true(supervisor) == metrics.says_true(truth)
+    right = metrics.same(supervisor, truth)
     a = metrics.accuracy(supervisor, truth, weights)
     where_right = metrics.agreement(student, supervisor, weights, right)
     where_wrong = metrics.agreement(student, supervisor, weights, ~right)
@@ -63,6 +64,34 @@ def test_agreement_divides_by_where_the_supervisor_is_right(
 def test_a_half_says_false_and_a_share_of_nothing_is_nan() -> None:
     assert metrics.accuracy(np.array([0.5, 0.5]), np.array([0.0, 1.0])) == 0.5
     assert np.isnan(metrics.agreement(np.ones(2), np.ones(2), among=np.zeros(2, bool)))
+
+
+@given(words, words, words, counts)
+def test_answers_in_words_are_right_if_they_are_the_truth(
+    student: np.ndarray, supervisor: np.ndarray, truth: np.ndarray, weights: np.ndarray
+) -> None:
+    """The shares are plain counts, whichever numbers stand for the words."""
+    weights[:, 0] = 1
+    other_numbers = np.array([3, 0, 4, 1, 2])
+    for row, accuracy in zip(weights, metrics.accuracy(student, truth, weights), strict=True):
+        assert accuracy == pytest.approx(sum(row[student == truth]) / sum(row))
+    assert metrics.accuracy(other_numbers[student], other_numbers[truth]) == metrics.accuracy(student, truth)
+    right = metrics.same(supervisor, truth)
+    if right.any():
+        where_right = np.mean([a == b for a, b, c in zip(student, supervisor, truth, strict=True) if b == c])
+        assert metrics.agreement(student, supervisor, among=right) == pytest.approx(where_right)
+
+
+@given(hnp.arrays(float, N, elements=st.floats(0, 1)), coarse, counts)
+def test_a_margin_is_the_difference_of_two_rewards(any_p: np.ndarray, p: np.ndarray, weights: np.ndarray) -> None:
+    """With p = σ(a − b) it is |a − b|; it is finite, and does not depend on which of two texts comes first."""
+    weights[:, 0] = 1
+    assert np.isfinite(metrics.margin(any_p, weights)).all()
+    assert metrics.margin(1 - p, weights) == pytest.approx(metrics.margin(p, weights))
+    rewards = np.random.default_rng(0).normal(size=(2, N))
+    preferred = 1 / (1 + np.exp(rewards[1] - rewards[0]))
+    differences = np.abs(rewards[0] - rewards[1])
+    assert metrics.margin(preferred, weights) == pytest.approx((weights * differences).sum(-1) / weights.sum(-1))
 
 
 @given(coarse, truths)

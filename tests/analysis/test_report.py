@@ -9,17 +9,24 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from dvc_render import VegaRenderer
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from stages import plot
 from w2s.analysis import figures, report
 from w2s.analysis.environment import environment
+from w2s.analysis.evaluation import COLUMNS
 from w2s.params import Evaluate
 
 ROOT = Path(__file__).parents[2]
@@ -27,30 +34,65 @@ EVALUATE = Evaluate(seed=0, resamples=1000, confidence=0.95, smallest_gap=0.05)
 SIZES = {"xs": 11_184, "s": 26_432, "m": 35_136, "l": 102_272}
 ACCURACY = {"xs": 0.58, "s": 0.76, "m": 0.9, "l": 0.985}
 RECOVERED = {"naive": 0.25, "confidence": 0.7}
+PREFERENCES: dict[str, Any] = {
+    "setting": "preference",
+    "tasks": ("preferences",),
+    "recovered": {"naive": 0.25, "generative": 0.6},
+    "own": {"generative": 0.01},
+}
+CHESS: dict[str, Any] = {
+    "setting": "generation",
+    "tasks": ("endgames",),
+    "weak": ("chess-xs", "chess-s"),
+    "strong": ("chess-m", "chess-l"),
+    "accuracy": {"chess-xs": 0.2, "chess-s": 0.35, "chess-m": 0.6, "chess-l": 0.85},
+    "sizes": {"chess-xs": 20_000, "chess-s": 60_000, "chess-m": 190_000, "chess-l": 640_000},
+    "recovered": {"naive": 0.3, "bootstrap": 0.5},
+    "zero_shot": 0.02,
+    "scratch": 0.1,
+}
+THREE: tuple[dict[str, Any], ...] = ({}, PREFERENCES, CHESS)
 
 
-def make_tables(
-    reports: Path,
+def make_tables(reports: Path, *blocks: dict[str, Any], **variation: Any) -> None:
+    """Tables as `evaluate` writes them, of one block of cells for each setting or of a single one."""
+    tables: dict[str, list[dict[str, Any]]] = {path: [] for path in COLUMNS}
+    for block in blocks or [variation]:
+        add_block(tables, **block)
+    for path, rows in tables.items():
+        file = reports / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w", newline="") as out:
+            writer = csv.DictWriter(out, COLUMNS[path], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def add_block(
+    written: dict[str, list[dict[str, Any]]],
     *,
+    setting: str = "classification",
     tasks: tuple[str, ...] = ("reviews",),
     weak: tuple[str, ...] = ("xs", "s"),
     strong: tuple[str, ...] = ("m", "l"),
     accuracy: dict[str, float] = ACCURACY,
     sizes: dict[str, float] = SIZES,
     recovered: dict[str, float] = RECOVERED,
+    own: Mapping[str, float] = MappingProxyType({}),
     zero_shot: float = 0.97,
+    scratch: float = 0.5,
     half: float = 0.02,
     points: int = 12,
 ) -> None:
-    """Tables as `evaluate` writes them, for models of given accuracy and methods that recover a given share of the gap.
+    """One setting's rows, for models of given accuracy and methods that recover a given share of the gap.
 
-    Every interval is the value ± `half` (accuracies); a gap under 5 points makes PGR undefined.
+    `own` are the methods with a ceiling of their own, and by how much it lies above the first method's. Every interval
+    is the value ± `half` (accuracies); a gap under 5 points makes PGR undefined.
     """
-    summary: list[dict[str, Any]] = []
-    tables: dict[str, list[dict[str, Any]]] = {
-        name: [] for name in ("scaling", "pgr", "agreement", "curves", "training", "calibration")
-    }
-    results: list[dict[str, Any]] = []
+    summary, results = written["summary.csv"], written["results.csv"]
+    tables = {Path(path).stem: rows for path, rows in written.items()}
+    first = next(iter(recovered))
+    words = setting == "generation"
 
     def add(
         task: str, role: str, metric: str, value: float | None, spread: float, reason: str = "", **model: str
@@ -75,7 +117,7 @@ def make_tables(
                 "learning_rate": 5e-4 * (1 - x),
             }
             tables["training"].append(key | step | {"accuracy": value, "agreement": agreed})
-        for b in range(10):
+        for b in range(0 if words else 10):
             p = 0.05 + 0.1 * b
             true = (
                 0.5
@@ -91,17 +133,19 @@ def make_tables(
             add(task, "supervisor", "accuracy", accuracy[w], half, weak=w)
             run(task, "supervisor", 0.5, accuracy[w], weak=w)
         for s in strong:
-            add(task, "ceiling", "accuracy", accuracy[s], half, strong=s)
+            for method in (first, *own):
+                value = accuracy[s] + own.get(method, 0)
+                add(task, "ceiling", "accuracy", value, half, strong=s, method=method)
+                run(task, "ceiling", 0.5, value, strong=s, method=method)
             add(task, "zero_shot", "accuracy", zero_shot, half, strong=s)
-            add(task, "scratch", "accuracy", 0.5, half, strong=s)
-            run(task, "ceiling", 0.5, accuracy[s], strong=s)
+            add(task, "scratch", "accuracy", scratch, half, strong=s)
         for method, share in recovered.items():
+            ceiling = {s: accuracy[s] + own.get(method, 0) for s in strong}
             truth = sorted({*weak, *strong}, key=sizes.__getitem__)
-            lines = [("ground truth", [(m, accuracy[m]) for m in truth])]
+            lines = [("ground truth", [(m, (accuracy | ceiling)[m]) for m in truth])]
             for w in weak:
                 students = [
-                    (s, accuracy[w] + share * (accuracy[s] - accuracy[w]))
-                    for s in sorted(strong, key=sizes.__getitem__)
+                    (s, accuracy[w] + share * (ceiling[s] - accuracy[w])) for s in sorted(strong, key=sizes.__getitem__)
                 ]
                 lines.append((f"supervisor {w}", [(w, accuracy[w]), *students]))
             for series, line in lines:
@@ -117,7 +161,7 @@ def make_tables(
             for w in weak:
                 for s in strong:
                     pair = {"weak": w, "strong": s, "method": method}
-                    gap = accuracy[s] - accuracy[w]
+                    gap = ceiling[s] - accuracy[w]
                     student = accuracy[w] + share * gap
                     value, reason = (share, "") if gap >= 0.05 else (None, f"gap of {100 * gap:.1f} points is under 5")
                     spread = 1.5 * half / gap if value is not None else 0.0
@@ -143,41 +187,51 @@ def make_tables(
                     for seed in (0, 1, 2):
                         scores = {"supervisor_accuracy": accuracy[w], "student_accuracy": student}
                         scores |= {"student_low": student - half, "student_high": student + half}
-                        scores |= {"ceiling_accuracy": accuracy[s], "auroc": student, "ece": 0.05, "agreement": 0.8}
-                        scores |= {"agreement_right": right, "agreement_wrong": wrong}
+                        scores |= {"ceiling": method if method in own else first, "ceiling_accuracy": ceiling[s]}
+                        scores |= {"agreement": 0.8, "agreement_right": right, "agreement_wrong": wrong}
+                        scores |= {} if words else {"auroc": student, "ece": 0.05, "margin": 1.5}
                         undefined = {"pgr": defined["pgr"], "pgr_low": defined["low"], "pgr_high": defined["high"]}
                         results.append(
                             {"task": task, **pair, "seed": seed} | scores | undefined | {"pgr_reason": reason}
                         )
-    for name, rows in (
-        ("summary", summary),
-        ("results", results),
-        *((f"plots/{name}", rows) for name, rows in tables.items()),
-    ):
-        file = reports / f"{name}.csv"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("w", newline="") as out:
-            writer = csv.DictWriter(out, rows[0], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        w, s = max(product(weak, strong), key=lambda pair: accuracy[pair[1]] - accuracy[pair[0]])
+        here = [row for row in summary if row["task"] == task and row["weak"] in ("", w) and row["strong"] in ("", s)]
+        pgr_of = {row["method"]: row["value"] for row in here if row["metric"] == "pgr"}
+        for row in here:
+            if row["metric"] == "accuracy" and row["role"] in ("supervisor", "student", "ceiling"):
+                bar = {key: row[key] for key in ("task", "role", "weak", "strong", "method", "low", "high")}
+                bar |= {"setting": setting, "accuracy": row["value"]}
+                tables["settings"].append(bar | ({"pgr": pgr_of[row["method"]]} if row["role"] == "student" else {}))
 
 
-def tables(folder: Path, **variation: Any) -> figures.Tables:
-    make_tables(folder, **variation)
+def tables(folder: Path, *blocks: dict[str, Any], **variation: Any) -> figures.Tables:
+    make_tables(folder, *blocks, **variation)
     return figures.read_tables(folder)
 
 
-def page(folder: Path, **variation: Any) -> str:
-    images = dict.fromkeys(figures.FIGURES, b"\x89PNG")
-    return report.page(tables(folder, **variation), images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
+def page(folder: Path, *blocks: dict[str, Any], **variation: Any) -> str:
+    found = tables(folder, *blocks, **variation)
+    images = {name: b"\x89PNG" for name in figures.FIGURES if found[name]}
+    return report.page(found, images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
 
 
-def answer(folder: Path, **variation: Any) -> str:
-    return report.answer(report.Results(tables(folder, **variation)), 0.95).replace("\u202f", " ")
+def text(html: str) -> str:
+    """A page as it is read."""
+    return " ".join(re.sub(r"<style>.*</style>|<[^>]*>", " ", html, flags=re.DOTALL).replace("\u202f", " ").split())
+
+
+def answer(folder: Path, setting: str = "classification", *blocks: dict[str, Any], **variation: Any) -> str:
+    results = report.Results(tables(folder, *blocks, **variation))
+    return report.answer(results, setting, 0.95).replace("\u202f", " ")
+
+
+def checks(folder: Path, *blocks: dict[str, Any], **variation: Any) -> dict[str, report.Check]:
+    found = report.checks(report.Results(tables(folder, *blocks, **variation)))
+    return {check.claim.replace("\u202f", " "): check for check in found}
 
 
 def statuses(folder: Path, **variation: Any) -> dict[str, str]:
-    return {check.claim: check.status for check in report.checks(report.Results(tables(folder, **variation)))}
+    return {claim: check.status for claim, check in checks(folder, **variation).items()}
 
 
 @pytest.fixture
@@ -248,6 +302,40 @@ def test_findings_that_fail_are_said_to_fail(tmp_path: Path) -> None:
     assert statuses(tmp_path, half=0.3)["Students trained by the naive method beat their supervisors"] == "undecided"
 
 
+def test_every_setting_has_an_answer_of_its_own(tmp_path: Path) -> None:
+    assert "the confidence method 70 %" in answer(tmp_path, "classification", *THREE)
+    assert answer(tmp_path, "generation", *THREE) == (
+        "Yes: strong students trained by the naive method clearly beat their weak supervisors in all 4 pairs of "
+        "models; at the widest gap, chess-xs → chess-l (supervisor 20.0 %, ceiling 85.0 % correct), the naive method "
+        "recovers 30 % of it (95 % interval 25 to 35 %) and the bootstrap method 50 % (45 to 55 %)."
+    )
+    assert answer(tmp_path, "preference", *THREE).endswith(
+        "the generative method 60 % (53 to 67 %) of the gap to its own ceiling."
+    )
+
+
+def test_a_finding_looks_where_its_method_was_used(tmp_path: Path) -> None:
+    found = checks(tmp_path, *THREE)
+    where = {claim: {place.split(" · ")[0] for place, *_ in check.evidence} for claim, check in found.items()}
+    every = {"reviews", "preferences", "endgames"}
+    assert where["Trained on ground truth, larger models are more accurate"] == every
+    assert where["Students trained by the naive method beat their supervisors"] == every
+    assert where["Students trained by the bootstrap method beat their supervisors"] == {"endgames"}
+    assert where["At the wider half of the gaps, the generative method beats the naive one"] == {"preferences"}
+    assert where["Without pretraining, the same models stay near chance (50 ± 5 %)"] == {"reviews", "preferences"}
+    assert where["Without pretraining, the same models stay under half of their ceiling"] == {"endgames"}
+    assert all(check.status == "holds" for check in found.values())
+
+
+@pytest.mark.parametrize(("scratch", "status"), [(0.2, "holds"), (0.3, "undecided"), (0.5, "does not hold")])
+def test_far_below_a_ceiling_is_under_half_of_it_by_intervals(tmp_path: Path, scratch: float, status: str) -> None:
+    chess = CHESS | {"strong": ("chess-m",), "scratch": scratch}  # ceiling 60 ± 2 %, scratch ± 2 %
+    assert (
+        checks(tmp_path, chess)["Without pretraining, the same models stay under half of their ceiling"].status
+        == status
+    )
+
+
 # -- The page --
 
 
@@ -255,7 +343,7 @@ def test_the_page_loads_nothing_and_carries_every_figure(tmp_path: Path) -> None
     html = page(tmp_path)
     assert not re.findall(r"<script|<link|<iframe|@import|url\(", html)
     sources = re.findall(r'\bsrc="([^"]*)"', html)
-    assert len(sources) == len(figures.FIGURES)
+    assert len(sources) == len(figures.FIGURES) - 1  # one setting: nothing to put side by side
     for source in sources:
         assert base64.b64decode(source.removeprefix("data:image/png;base64,")).startswith(b"\x89PNG")
     assert all(target.startswith("#") for target in re.findall(r'\bhref="([^"]*)"', html))
@@ -266,13 +354,36 @@ def test_undefined_pgr_is_flagged_with_its_reason(tmp_path: Path) -> None:
     flag = "n/a: gap of 3.0 points is under 5"
     close = {"xs": 0.6, "s": 0.87, "m": 0.9, "l": 0.985}
     assert page(tmp_path, accuracy=close).count(flag) == 2 + 2 * 3  # one a method, one a cell
-    drawn = figures.pgr(figures.read_tables(tmp_path)).findobj(Text)
-    assert [text.get_text() for text in drawn].count(flag) == 1  # the same for both methods
+    found = figures.pgr(figures.read_tables(tmp_path)).findobj(Text)
+    assert [said.get_text() for said in found].count(flag) == 1  # the same for both methods
 
 
 def test_pretraining_leakage_is_noted_where_it_shows(tmp_path: Path) -> None:
     assert "Pretraining leakage" in page(tmp_path, zero_shot=0.97)
     assert "Pretraining leakage" not in page(tmp_path, zero_shot=0.6)
+
+
+def test_three_settings_on_one_page(tmp_path: Path) -> None:
+    html = page(tmp_path, *THREE)
+    assert html.count("<img ") == len(figures.FIGURES)
+    assert html.index("one panel a setting") < html.index("Test accuracy by model size")
+    read = text(html)
+    assert "reviews (classification): a text is answered by P(true)" in read
+    assert "preferences (preference): a reward model scores two texts" in read
+    assert "endgames (generation): a prompt is answered in words" in read
+    assert "Of reviews, preferences, whose answers are probabilities: weak labels are soft" in read
+    assert "A method with a ceiling of its own is held against that one." in read
+    for method, section in (("naive", "4.2"), ("confidence", "4.3.2"), ("bootstrap", "4.3.1"), ("generative", "5.2.2")):
+        assert f"section {section}" in read.split(f"The {method} method")[1].split(" The ")[0]
+    assert "verdict word" in read
+    assert "verdict word" not in page(tmp_path, PREFERENCES | {"tasks": ("other",)})
+
+
+def test_of_answers_in_words_nothing_is_said_that_needs_probabilities(tmp_path: Path) -> None:
+    read = text(page(tmp_path, CHESS))
+    for word in ("P(true)", "alibration", "probabilit", "AUROC", "ECE", "chance (50", "soft", "verdict word"):
+        assert word not in read, word
+    assert set(figures.draw(tables(tmp_path, CHESS))) == figures.FIGURES.keys() - {"calibration"}
 
 
 # -- The figures --
@@ -301,11 +412,80 @@ def test_a_large_grid_is_drawn(tmp_path: Path) -> None:
         recovered={name: 0.1 * index for index, name in enumerate(("naive", "b", "c", "d", "e", "f"))},
         points=3,
     )
-    assert all(figures.png(name, found).startswith(b"\x89PNG") for name in figures.FIGURES)
+    assert all(image.startswith(b"\x89PNG") for image in figures.draw(found).values())
+
+
+def drawn(name: str, found: figures.Tables) -> Figure:
+    with rc_context(figures.STYLE):
+        return figures.FIGURES[name](found)
+
+
+def heights(figure: Figure) -> dict[str, list[float]]:
+    """The bars of each panel by its title."""
+    return {axes.get_title("left"): [bar.get_height() for bar in axes.patches] for axes in figure.axes}
+
+
+def test_settings_shows_supervisor_naive_best_and_ceiling(tmp_path: Path) -> None:
+    better = {"recovered": {"naive": 0.25, "confidence": 0.5, "late": 0.75}}
+    figure = drawn("settings", tables(tmp_path, better, PREFERENCES, CHESS))
+    bars = heights(figure)
+    assert list(bars) == ["classification · reviews", "preference · preferences", "generation · endgames"]
+    low, high = ACCURACY["xs"], ACCURACY["l"]
+    gap = high - low
+    assert bars["classification · reviews"] == pytest.approx([low, low + gap / 4, low + 0.75 * gap, high])
+    assert bars["preference · preferences"] == pytest.approx([low, low + gap / 4, low + 0.6 * (gap + 0.01), high])
+    names = [[label.get_text() for label in axes.get_xticklabels()] for axes in figure.axes]
+    assert [name[2] for name in names] == ["late", "generative", "bootstrap"]
+    said = [found.get_text() for found in figure.findobj(Text)]
+    assert {"PGR\n25%", "PGR\n75%", "PGR\n60%", "PGR\n30%", "PGR\n50%"} <= {*said}
+    assert any("named after looking" in each for each in said)
+    dashed = [line.get_ydata()[0] for line in figure.axes[1].lines if line.get_linestyle() == "--"]
+    assert high + 0.01 in [pytest.approx(y) for y in dashed]
+    chance = [0.5 in [*np.ravel([line.get_ydata() for line in axes.lines])] for axes in figure.axes]
+    assert chance == [True, True, False]
+
+
+def test_without_another_method_settings_names_none(tmp_path: Path) -> None:
+    figure = drawn("settings", tables(tmp_path, recovered={"naive": 0.25}))
+    assert [len(bars) for bars in heights(figure).values()] == [3]
+    assert not any("named after looking" in found.get_text() for found in figure.findobj(Text))
+
+
+def test_of_many_tasks_settings_shows_medians(tmp_path: Path) -> None:
+    accuracies = [ACCURACY | {"xs": 0.5 + 0.05 * k} for k in range(5)]
+    many = [{"tasks": (f"task{k}",), "accuracy": accuracy} for k, accuracy in enumerate(accuracies)]
+    assert len(heights(drawn("settings", tables(tmp_path, *many[:4], CHESS)))) == 5  # one by one
+    figure = drawn("settings", tables(tmp_path, *many, CHESS))
+    bars = heights(figure)
+    assert list(bars) == ["classification · 5 tasks", "generation · endgames"]
+    assert bars["classification · 5 tasks"][0] == pytest.approx(0.6)  # of 50, 55, 60, 65 and 70 %
+    ends = [line.get_ydata()[-1] for line in figure.axes[0].lines[:2]]
+    assert ends == pytest.approx([0.55, 0.65])
+
+
+def test_a_panel_a_method_draws_its_own_ceiling(tmp_path: Path) -> None:
+    panels = {axes.get_title("left"): axes for axes in drawn("scaling", tables(tmp_path, *THREE)).axes}
+    assert list(panels) == [
+        *("reviews · naive", "reviews · confidence", "preferences · naive", "preferences · generative"),
+        *("endgames · naive", "endgames · bootstrap"),
+    ]
+    tops = {name: axes.lines[0].get_ydata()[-1] for name, axes in panels.items()}
+    assert tops["preferences · generative"] == pytest.approx(tops["preferences · naive"] + 0.01)
+
+
+def test_a_name_looks_the_same_everywhere(tmp_path: Path) -> None:
+    grid = figures.Grid.of(tables(tmp_path, *THREE))
+    assert (grid.weak, grid.methods) == (
+        ["xs", "s", "chess-xs", "chess-s"],
+        ["naive", "confidence", "generative", "bootstrap"],
+    )
+    assert (
+        len({grid.supervisor(weak) for weak in grid.weak}) == len({grid.method(m)["color"] for m in grid.methods}) == 4
+    )
 
 
 @pytest.mark.parametrize(
-    ("parameters", "text"),
+    ("parameters", "says"),
     [
         (11_184, "11k"),
         (102_272, "102k"),
@@ -316,13 +496,13 @@ def test_a_large_grid_is_drawn(tmp_path: Path) -> None:
         (124e6, "124M"),
     ],
 )
-def test_sizes_read_as_people_write_them(parameters: float, text: str) -> None:
-    assert figures.human(parameters) == text
+def test_sizes_read_as_people_write_them(parameters: float, says: str) -> None:
+    assert figures.human(parameters) == says
 
 
 def test_dvc_plots_take_the_same_tables(tmp_path: Path) -> None:
-    make_tables(tmp_path / "reports")
-    for plot_of in yaml.safe_load((ROOT / "dvc.yaml").read_text())["plots"]:
+    make_tables(tmp_path / "reports", *THREE)
+    for plot_of in yaml.safe_load((ROOT / "dvc.yaml").read_text().replace("${grid.reports}", "reports"))["plots"]:
         for name, look in plot_of.items():
             ((file, y),) = look["y"].items()
             with (tmp_path / file).open(newline="") as lines:

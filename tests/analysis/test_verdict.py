@@ -21,11 +21,10 @@ def git(*arguments: str) -> None:
     subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@t", *arguments], check=True, capture_output=True)
 
 
-def write_csv(name: str, rows: list[dict]) -> None:
-    path = Path("reports") / name
-    path.parent.mkdir(exist_ok=True)
+def write_csv(path: Path, rows: list[dict]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS[name], restval="", lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS[path.name], restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
@@ -35,11 +34,16 @@ def results(
     md5: str = "a",
     seeds: tuple[int, ...] = (0, 1),
     methods: tuple[str, ...] = ("naive",),
+    ceilings: tuple[str, ...] = ("naive",),
+    reports: str = "reports",
     **params: object,
 ) -> None:
     """Results of one pair: `shift` moves the first method's student, `md5` marks its trained output."""
     cells = [{"task": "reviews", "weak": "xs", "strong": "l", "method": m, "seed": s} for m in methods for s in seeds]
-    write_csv("results.csv", [cell | {"student_accuracy": ACCURACY["student"] + shift} for cell in cells])
+    for cell in cells:
+        cell["student_accuracy"] = ACCURACY["student"] + shift
+        cell["ceiling"] = cell["method"] if cell["method"] in ceilings else ceilings[0]
+    write_csv(Path(reports, "results.csv"), cells)
 
     def row(role: str, weak: str, strong: str, method: str, value: float) -> dict:
         name = {"task": "reviews", "role": role, "weak": weak, "strong": strong, "method": method, "metric": "accuracy"}
@@ -47,8 +51,9 @@ def results(
 
     students = [row("student", "xs", "l", m, ACCURACY["student"] + shift * (m == methods[0])) for m in methods]
     pgr = [student | {"metric": "pgr", "value": 1 / 3, "low": 0.25, "high": 0.4125} for student in students]
-    others = [row("supervisor", "xs", "", "", ACCURACY["supervisor"]), row("ceiling", "", "l", "", ACCURACY["ceiling"])]
-    write_csv("summary.csv", [*others, *students, *pgr])
+    others = [row("supervisor", "xs", "", "", ACCURACY["supervisor"])]
+    others += [row("ceiling", "", "l", m, ACCURACY["ceiling"] - 0.1 * (m != "naive")) for m in ceilings]
+    write_csv(Path(reports, "summary.csv"), [*others, *students, *pgr])
     outs = {f"models/student/reviews/xs/l/{m}/{s}": md5 for m in methods for s in seeds}
     outs |= {"models/supervisor/reviews/xs/0": "b", "data/weak_labels/reviews/xs/0": "c", "reports/figures": md5}
     stages = {
@@ -58,7 +63,7 @@ def results(
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
     Path("models/student/reviews/xs/l/naive/0").mkdir(parents=True, exist_ok=True)
     Path("params.yaml").write_text(
-        yaml.safe_dump({"grid": {"seeds": list(seeds)}, "evaluate": {"confidence": 0.9}} | params)
+        yaml.safe_dump({"grid": {"reports": reports, "seeds": list(seeds)}, "evaluate": {"confidence": 0.9}} | params)
     )
 
 
@@ -99,6 +104,45 @@ def test_the_table_leads_from_supervisor_to_ceiling(said: Said) -> None:
         "  task     weak  strong  method  supervisor  student  ceiling  PGR",
         "  reviews  xs    l       naive        0.580    0.710    0.970   0.33 [ 0.25,  0.41]",
     ]
+
+
+def test_a_student_stands_beside_its_own_ceiling(said: Said) -> None:
+    results(methods=("naive", "generative"), ceilings=("naive", "generative"))
+    commit()
+    code, out, _ = said()
+    assert code == 0
+    assert out.splitlines()[3:5] == [
+        "  reviews  xs    l       naive            0.580    0.710    0.970   0.33 [ 0.25,  0.41]",
+        "  reviews  xs    l       generative       0.580    0.710    0.870   0.33 [ 0.25,  0.41]",
+    ]
+
+
+def test_another_grids_results_are_compared_in_their_own_folder(said: Said) -> None:
+    """As a lab leaves it: results of a second grid are committed, its lock is not."""
+    results(reports="reports/suite", methods=("naive", "confidence"))
+    git("add", "-f", "reports/suite")
+    git("commit", "-m", "suite")
+    code, out, err = said()
+    assert (code, err) == (0, "")
+    assert out.endswith(
+        "Verdict: EQUAL RESULTS. results.csv is the committed one.\n"
+        "  Bits not compared: the committed dvc.lock lacks 2 of 6 trained outputs; results.csv is equal.\n"
+    )
+    results(reports="reports/suite", methods=("naive", "confidence"), shift=0.01)
+    code, out, _ = said()
+    assert code == 0
+    assert "Verdict: WITHIN INTERVALS. All 4 accuracies lie in their committed intervals.\n" in out
+    assert out.endswith("lacks 2 of 6 trained outputs; results.csv differs.\n")
+    results(reports="reports/suite", methods=("naive", "confidence"), shift=0.1)
+    assert said()[0] == 1
+    results(reports="reports/unseen")
+    assert said()[1].endswith("Verdict: no committed results to compare with.\n")
+
+
+def test_results_without_any_committed_lock(said: Said) -> None:
+    git("rm", "--cached", "dvc.lock")
+    git("commit", "-m", "no lock")
+    assert "EQUAL RESULTS" in said()[1]
 
 
 def test_an_undefined_pgr_is_flagged_with_its_reason(said: Said) -> None:
@@ -165,9 +209,9 @@ def test_another_grid_is_not_a_reproduction_even_with_equal_numbers(said: Said) 
     assert "NOT REPRODUCED. 0 of 3 accuracies lie outside" in out
     assert out.split("\n\n")[-2].splitlines() == [
         "The grids differ; cells that were not compared (2):",
-        "                  task     weak  strong  method      seed",
-        "  committed only  reviews  xs    l       naive          1",
-        "  here only       reviews  xs    l       confidence     0",
+        "                  task     weak  strong  method      ceiling  seed",
+        "  committed only  reviews  xs    l       naive       naive       1",
+        "  here only       reviews  xs    l       confidence  naive       0",
     ]
     assert out.endswith("  grid.seeds: [0, 1] -> [0]\n")
 
@@ -232,7 +276,7 @@ FITS = "does not fit reports/results.csv"
     ("name", "old", "new", "message"),
     [
         ("reports/results.csv", "task,weak", "task,feeble", WHOLE),
-        ("reports/results.csv", ",1,,0.71,,,,,,,,,,,,", ",1,,0.7", WHOLE),
+        ("reports/results.csv", ",1,,0.71,,,naive,,,,,,,,,,,", ",1,,0.7", WHOLE),
         ("reports/summary.csv", "0.71", "o.71", FITS),
         ("reports/summary.csv", "reviews,ceiling", "other,ceiling", FITS),
         ("dvc.lock", "md5: a", "md4: a", "not a lock file of DVC"),

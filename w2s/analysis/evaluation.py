@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -19,10 +20,10 @@ import pyarrow.compute as pc
 
 from w2s import records
 from w2s.analysis import metrics
-from w2s.analysis.metrics import Array
+from w2s.analysis.metrics import Answers, Array
 from w2s.analysis.statistics import Bootstrap, Estimate, without_bias
 from w2s.errors import UserError
-from w2s.params import Grid, Params
+from w2s.params import Block, Params
 
 Row = dict[str, Any]
 MODELS = Path("models")
@@ -31,10 +32,12 @@ INTERVAL = ["value", "low", "high", "reason"]
 COLUMNS = {  # of every table, by its path under reports/
     "results.csv": [
         *["task", "weak", "strong", "method", "seed"],
-        *["supervisor_accuracy", "student_accuracy", "student_low", "student_high", "ceiling_accuracy", "auroc", "ece"],
-        *["agreement", "agreement_right", "agreement_wrong", "pgr", "pgr_low", "pgr_high", "pgr_reason"],
+        *["supervisor_accuracy", "student_accuracy", "student_low", "student_high", "ceiling", "ceiling_accuracy"],
+        *["auroc", "ece", "margin", "agreement", "agreement_right", "agreement_wrong"],
+        *["pgr", "pgr_low", "pgr_high", "pgr_reason"],
     ],
     "summary.csv": ["task", *NAME, "metric", *INTERVAL],
+    "plots/settings.csv": ["task", "setting", *NAME, "accuracy", "low", "high", "pgr"],
     "plots/scaling.csv": ["task", "series", "method", "model", "parameters", "accuracy", "low", "high"],
     "plots/pgr.csv": ["task", "weak", "strong", "method", "pgr", "low", "high", "reason"],
     "plots/agreement.csv": ["task", "weak", "strong", "method", "subset", "agreement", "low", "high"],
@@ -66,7 +69,7 @@ class Run:
 
     folder: Path
     steps: list[int]  # rising
-    p: Array  # [steps, N]
+    answers: Answers  # [steps, N]
     parameters: int
 
 
@@ -75,7 +78,7 @@ class Subject:
     """A model in its role, under every seed."""
 
     name: Name
-    p: Array  # [seeds, N]: final predictions; one row for a model that has no seed
+    answers: Answers  # [seeds, N]: final predictions; one row for a model that has no seed
     runs: list[Run]  # by seed; none for a model that was not trained
 
     @property
@@ -88,24 +91,38 @@ class Subject:
 class Exam:
     """A task's models, its test truth, and what was measured under draws that all models share."""
 
+    block: Block
     seeds: list[int]
     smallest_gap: float
-    truth: Array  # [N]
+    truth: Answers  # [N]
     bootstrap: Bootstrap
     subjects: dict[Name, Subject]  # supervisors first, students last
     measured: dict[Name, dict[str, Array]]  # metric → [seeds, 1 + resamples]; one row for a model without seed
+
+    @property
+    def students(self) -> list[Name]:
+        return [name for name in self.subjects if name.role == "student"]
+
+    def ceiling(self, student: Name) -> Name:
+        """The ceiling that a student is held against."""
+        return Name("ceiling", strong=student.strong, method=self.block.ceiling(student.method))
+
+    def parameters(self, name: Name) -> int:
+        return self.subjects[name].runs[0].parameters
 
 
 def evaluate(params: Params) -> tuple[dict[str, list[Row]], dict[str, Any]]:
     """Every table by its path under reports/ (see `COLUMNS`), and the nested point values of metrics.json."""
     tables: dict[str, list[Row]] = {path: [] for path in COLUMNS}
     values: dict[str, Any] = {}
-    for task in params.grid.tasks:
-        exam = examine(task, params)
+    setting_of = {task: setting for setting, block in params.grid.blocks.items() for task in block.tasks}
+    for task, block in params.grid.tasks.items():
+        exam = examine(task, block, params)
         estimates = summarize(exam)
         for path, rows in {
             "results.csv": results(exam),
             "summary.csv": summary(estimates),
+            "plots/settings.csv": [{"setting": setting_of[task], **row} for row in widest(exam, estimates)],
             "plots/scaling.csv": scaling(exam, estimates),
             "plots/pgr.csv": pgr(estimates),
             "plots/agreement.csv": agreement(estimates),
@@ -131,71 +148,88 @@ def write(tables: dict[str, list[Row]], values: dict[str, Any], folder: Path) ->
 # Gathering
 
 
-def examine(task: str, params: Params) -> Exam:
+def examine(task: str, block: Block, params: Params) -> Exam:
     """Gather a task's predictions and measure them."""
-    grid, how = params.grid, params.evaluate
+    seeds, how = params.grid.seeds, params.evaluate
     path = records.truth(task, "test")
     table = records.read_labels(path).sort_by("id")  # the draws go by position, and so by id
-    truth = table["p"].to_numpy()
-    if len(truth) == 0 or not np.isin(truth, (0, 1)).all():
-        raise UserError(f"{path}: truth must be 0 or 1, for at least one example")
+    read = Reader(table["id"], table.column_names[-1], {})
+    truth = read(table, path)
+    if len(truth) == 0 or not (read.column == "answer" or np.isin(truth, (0, 1)).all()):
+        raise UserError(f"{path}: truth must be 0 or 1, or an answer in words, for at least one example")
     rng = np.random.default_rng([how.seed, *task.encode()])  # by name: another task in the grid changes nothing here
-    bootstrap = Bootstrap.draw(len(truth), len(grid.seeds), how.resamples, how.confidence, rng)
-    subjects = {subject.name: subject for subject in gather(task, grid, table["id"])}
+    bootstrap = Bootstrap.draw(len(truth), len(seeds), how.resamples, how.confidence, rng)
+    subjects = {subject.name: subject for subject in gather(task, block, seeds, read)}
     measured = {
         name: measure(subject, subjects.get(supervisor_of(name)), truth, bootstrap)
         for name, subject in subjects.items()
     }
-    return Exam(grid.seeds, how.smallest_gap, truth, bootstrap, subjects, measured)
+    return Exam(block, seeds, how.smallest_gap, truth, bootstrap, subjects, measured)
 
 
-def gather(task: str, grid: Grid, ids: pa.ChunkedArray) -> Iterator[Subject]:
+@dataclass(frozen=True)
+class Reader:
+    """Reads a task's answers in the order of `ids`: P(true), or answers in words as the numbers given to them."""
+
+    ids: pa.ChunkedArray
+    column: str  # what the truth has: p or answer
+    codes: dict[str, int]  # of the answers in words met so far
+
+    def __call__(self, labels: pa.Table, path: Path) -> Answers:
+        if (found := labels.column_names[-1]) != self.column:
+            raise UserError(f"{path}: has the column {found}, but the task's truth has {self.column}")
+        answers = records.aligned(labels, self.ids, path)
+        if self.column == "p":
+            return answers
+        return np.array([self.codes.setdefault(answer, len(self.codes)) for answer in answers], np.int64)
+
+
+def gather(task: str, block: Block, seeds: list[int], read: Reader) -> Iterator[Subject]:
     """The grid's models on one task: each file is looked for by name, so that leftovers of other grids stay out."""
 
     def trained(name: Name, folder: Path) -> Subject:
-        runs = [read_run(folder / str(seed), ids) for seed in grid.seeds]
+        runs = [read_run(folder / str(seed), read) for seed in seeds]
         for run in runs:
             if run.steps != runs[0].steps:
                 raise UserError(
                     f"{run.folder}: predicts at steps {run.steps}, not at {runs[0].steps} as the first seed"
                 )
-        return Subject(name, np.stack([run.p[-1] for run in runs]), runs)
+        return Subject(name, np.stack([run.answers[-1] for run in runs]), runs)
 
-    def labels(path: Path) -> Array:
-        return records.aligned(records.read_labels(path), ids, path)
+    def labels(path: Path) -> Answers:
+        return read(records.read_labels(path), path)
 
-    for weak in grid.weak:
-        labelled = np.stack([labels(records.weak_labels(task, weak, seed) / "test.parquet") for seed in grid.seeds])
+    for weak in block.weak:
+        labelled = np.stack([labels(records.weak_labels(task, weak, seed) / "test.parquet") for seed in seeds])
         supervisor = trained(Name("supervisor", weak), MODELS / "supervisor" / task / weak)
-        yield replace(supervisor, p=labelled)  # what students learn from is what is measured
-    for strong in grid.strong:
+        yield replace(supervisor, answers=labelled)  # what students learn from is what is measured
+    for strong in block.strong:
+        for method in block.ceilings:
+            name = Name("ceiling", strong=strong, method=method)
+            yield trained(name, MODELS / "ceiling" / task / strong / method)
         control = MODELS / "control" / task / strong
-        yield trained(Name("ceiling", strong=strong), MODELS / "ceiling" / task / strong)
         whole = control.is_dir()  # then what is not there could not be made: models without words, frozen bodies
         if (zero_shot := control / "zero_shot.parquet").exists() or not whole:
             yield Subject(Name("zero_shot", strong=strong), labels(zero_shot)[None], [])
         if (scratch := control / "scratch").exists() or not whole:
             yield trained(Name("scratch", strong=strong), scratch)
-    for weak in grid.weak:
-        for strong in grid.strong:
-            for method in grid.methods:
-                folder = MODELS / "student" / task / weak / strong / method
-                yield trained(Name("student", weak, strong, method), folder)
+    for weak, strong, method in product(block.weak, block.strong, block.methods):
+        yield trained(Name("student", weak, strong, method), MODELS / "student" / task / weak / strong / method)
 
 
-def read_run(folder: Path, ids: pa.ChunkedArray) -> Run:
-    """The predictions of one training at each recorded step, in the order of `ids`."""
+def read_run(folder: Path, read: Reader) -> Run:
+    """The predictions of one training at each recorded step."""
     path = folder / "predictions.parquet"
     table = records.read_predictions(path)
     steps = sorted(pc.unique(table["step"]).to_pylist())
     if not steps:
         raise UserError(f"{path}: holds no prediction")
-    p = [records.aligned(table.filter(pc.equal(table["step"], step)), ids, path) for step in steps]
+    answers = [read(table.filter(pc.equal(table["step"], step)), path) for step in steps]
     try:
         parameters = int(json.loads((folder / "run.json").read_text())["parameters"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder / 'run.json'}: not a run's record with its number of parameters") from None
-    return Run(folder, steps, np.stack(p), parameters)
+    return Run(folder, steps, np.stack(answers), parameters)
 
 
 # Measuring
@@ -206,21 +240,26 @@ def supervisor_of(student: Name) -> Name:
     return Name("supervisor" if student.role == "student" else "", student.weak)
 
 
-def measure(subject: Subject, supervisor: Subject | None, truth: Array, bootstrap: Bootstrap) -> dict[str, Array]:
-    """Every metric of a subject, on the sample and all replicates, seed by seed; agreement if it has a supervisor."""
+def measure(subject: Subject, supervisor: Subject | None, truth: Answers, bootstrap: Bootstrap) -> dict[str, Array]:
+    """Every metric of a subject, on the sample and all replicates, seed by seed.
+
+    Agreement if it has a supervisor; what weighs probabilities unless it answers in words.
+    """
 
     def by_seed(metric: Callable[[int, Array], Array]) -> Array:
-        return np.stack([bootstrap.measure(partial(metric, s)) for s in range(len(subject.p))])
+        return np.stack([bootstrap.measure(partial(metric, s)) for s in range(len(p))])
 
-    p = subject.p
-    measured = {
-        "accuracy": by_seed(lambda s, weights: metrics.accuracy(p[s], truth, weights)),
-        "auroc": by_seed(lambda s, weights: metrics.auroc(p[s], truth, weights)),
-        "ece": without_bias(by_seed(lambda s, weights: metrics.ece(p[s], truth, weights))),
-    }
+    p = subject.answers
+    measured = {"accuracy": by_seed(lambda s, weights: metrics.accuracy(p[s], truth, weights))}
+    if p.dtype.kind == "f":
+        measured |= {
+            "auroc": by_seed(lambda s, weights: metrics.auroc(p[s], truth, weights)),
+            "ece": without_bias(by_seed(lambda s, weights: metrics.ece(p[s], truth, weights))),
+            "margin": by_seed(lambda s, weights: metrics.margin(p[s], weights)),
+        }
     if supervisor:
-        q = supervisor.p
-        right = metrics.says_true(q) == metrics.says_true(truth)
+        q = supervisor.answers
+        right = metrics.same(q, truth)
         measured |= {
             "agreement": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights)),
             "agreement_right": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, right[s])),
@@ -243,7 +282,7 @@ def summarize(exam: Exam) -> dict[tuple[Name, str], Estimate]:
         if name.role != "student":
             continue
         accuracy, supervisor = values["accuracy"], means[supervisor_of(name)]["accuracy"]
-        ceiling = means[Name("ceiling", strong=name.strong)]["accuracy"]
+        ceiling = means[exam.ceiling(name)]["accuracy"]
         estimates[name, "pgr"] = bootstrap.pgr(accuracy, supervisor, ceiling, exam.smallest_gap)
         estimates[name, "over_supervisor"] = bootstrap.estimate(accuracy - supervisor)
         naive = name._replace(method="naive")
@@ -263,44 +302,67 @@ def summary(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
 def results(exam: Exam) -> list[Row]:
     """One row a cell; its intervals are over the test examples alone."""
     rows = []
-    for name in _students(exam):
+    for name in exam.students:
         student = exam.measured[name]
         supervisor = exam.measured[supervisor_of(name)]["accuracy"]
-        ceiling = exam.measured[Name("ceiling", strong=name.strong)]["accuracy"]
+        ceiling = exam.measured[exam.ceiling(name)]["accuracy"]
         for s, seed in enumerate(exam.seeds):
             cell = {metric: exam.bootstrap.estimate(values[s]) for metric, values in student.items()}
             accuracy = cell.pop("accuracy")
             recovered = exam.bootstrap.pgr(student["accuracy"][s], supervisor[s], ceiling[s], exam.smallest_gap)
             row = _place(name) | {"seed": seed, "supervisor_accuracy": float(supervisor[s, 0])}
             row |= {"student_accuracy": accuracy.value, "student_low": accuracy.low, "student_high": accuracy.high}
-            row |= {"ceiling_accuracy": float(ceiling[s, 0])}
+            row |= {"ceiling": exam.ceiling(name).method, "ceiling_accuracy": float(ceiling[s, 0])}
             row |= {metric: estimate.value for metric, estimate in cell.items()}
             row |= {"pgr": recovered.value, "pgr_low": recovered.low, "pgr_high": recovered.high}
             rows.append(row | {"pgr_reason": recovered.reason})
     return rows
 
 
-def scaling(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
-    """Accuracy by size (paper, figure 3): ground truth along the ladder, and one series a supervisor.
+def widest(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """The pair with the widest gap between ceiling and supervisor (paper, figure 2): all models of its two sizes.
 
-    A supervisor's series starts at itself. A model that is both supervisor and ceiling counts as ceiling.
+    The gap is that of the naive method (or of the first), among students larger than their supervisor if there are any.
+    """
+
+    def gap(student: Name) -> tuple[bool, float]:
+        ends = [estimates[name, "accuracy"].value or 0.0 for name in (supervisor_of(student), exam.ceiling(student))]
+        return exam.parameters(student) > exam.parameters(supervisor_of(student)), ends[1] - ends[0]
+
+    methods = exam.block.methods
+    baseline = "naive" if "naive" in methods else methods[0]
+    _, weak, strong, _ = max((name for name in exam.students if name.method == baseline), key=gap)
+    names = [
+        Name("supervisor", weak),
+        *(Name("student", weak, strong, method) for method in methods),
+        *(Name("ceiling", strong=strong, method=method) for method in exam.block.ceilings),
+    ]
+    return [
+        {**name._asdict(), **_as("accuracy", estimates[name, "accuracy"])}
+        | ({"pgr": estimates[name, "pgr"].value} if name.role == "student" else {})
+        for name in names
+    ]
+
+
+def scaling(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """Accuracy by size (paper, figure 3), for each method: ground truth along the ladder, and one series a supervisor.
+
+    A supervisor's series starts at itself. A model that is both supervisor and ceiling counts as ceiling, and the
+    ceilings are those that the method's students are held against.
     """
 
     def points(series: str, method: str, names: Iterable[Name], start: Iterable[Name] = ()) -> Iterator[Row]:
-        for name in [*start, *sorted(names, key=parameters)]:
+        for name in [*start, *sorted(names, key=exam.parameters)]:
             row = {"series": series, "method": method, "model": exam.subjects[name].model}
-            yield row | {"parameters": parameters(name)} | _as("accuracy", estimates[name, "accuracy"])
+            yield row | {"parameters": exam.parameters(name)} | _as("accuracy", estimates[name, "accuracy"])
 
-    def parameters(name: Name) -> int:
-        return exam.subjects[name].runs[0].parameters
-
-    students = _students(exam)
-    truth = {exam.subjects[name].model: name for name in exam.subjects if name.role in ("supervisor", "ceiling")}
     rows: list[Row] = []
-    for method in dict.fromkeys(name.method for name in students):
-        rows += points("ground truth", method, truth.values())
-        for weak in dict.fromkeys(name.weak for name in students):
-            own = [name for name in students if (name.weak, name.method) == (weak, method)]
+    for method in exam.block.methods:
+        students = [name for name in exam.students if name.method == method]
+        truth = [*map(supervisor_of, students), *map(exam.ceiling, students)]
+        rows += points("ground truth", method, {exam.subjects[name].model: name for name in truth}.values())
+        for weak in exam.block.weak:
+            own = [name for name in students if name.weak == weak]
             rows += points(f"supervisor {weak}", method, own, start=[Name("supervisor", weak)])
     return rows
 
@@ -329,12 +391,13 @@ def curves(exam: Exam) -> list[Row]:
     for name, subject in exam.subjects.items():
         supervisor = exam.subjects.get(supervisor_of(name))
         for t, step in enumerate(subject.runs[0].steps if subject.runs else []):
-            p = [run.p[t] for run in subject.runs]
-            accuracy = [float(metrics.accuracy(one, exam.truth)) for one in p]
+            answers = [run.answers[t] for run in subject.runs]
+            accuracy = [float(metrics.accuracy(one, exam.truth)) for one in answers]
             row = {**name._asdict(), "step": step, "progress": step / max(subject.runs[0].steps[-1], 1)}
             row |= {"accuracy": fmean(accuracy), "low": min(accuracy), "high": max(accuracy)}
             if supervisor:
-                row["agreement"] = fmean(float(metrics.agreement(*pair)) for pair in zip(p, supervisor.p, strict=True))
+                pairs = zip(answers, supervisor.answers, strict=True)
+                row["agreement"] = fmean(float(metrics.agreement(*pair)) for pair in pairs)
             rows.append(row)
     return rows
 
@@ -352,11 +415,12 @@ def training(exam: Exam) -> list[Row]:
 
 
 def calibration(exam: Exam) -> list[Row]:
-    """Reliability diagrams, pooled over seeds; bins without an example are left out."""
+    """Reliability diagrams, pooled over seeds; bins without an example are left out, and so are answers in words."""
     return [
         {**name._asdict(), **asdict(bin)}
         for name, subject in exam.subjects.items()
-        for bin in metrics.reliability(subject.p.ravel(), np.tile(exam.truth, len(subject.p)))
+        if subject.answers.dtype.kind == "f"
+        for bin in metrics.reliability(subject.answers.ravel(), np.tile(exam.truth, len(subject.answers)))
     ]
 
 
@@ -368,13 +432,11 @@ def nested(estimates: dict[tuple[Name, str], Estimate]) -> dict[str, Any]:
         if name.role == "student" and metric in ("accuracy", "pgr", "agreement"):
             methods = values["student"].setdefault(name.weak, {}).setdefault(name.strong, {})
             methods.setdefault(name.method, {})[metric] = rounded
+        elif metric == "accuracy" and name.role == "ceiling":
+            values["ceiling"].setdefault(name.strong, {})[name.method] = rounded
         elif metric == "accuracy":
             values[name.role][name.strong or name.weak] = rounded
     return values
-
-
-def _students(exam: Exam) -> list[Name]:
-    return [name for name in exam.subjects if name.role == "student"]
 
 
 def _place(student: Name) -> Row:

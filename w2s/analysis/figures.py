@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, median, quantiles
+from textwrap import fill
 from typing import Any
 
 from matplotlib import rc_context
@@ -30,10 +32,13 @@ DPI = 150
 LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
 INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
-SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#009e73", "#e69f00")
 METHOD_COLOURS = ("#7b828e", "#882255", "#44aa99", "#999933", "#332288", "#cc6677")
 METHOD_MARKERS = "osD^vP"
+CHANCE = {"classification": 0.5, "preference": 0.5}  # as many true as false; a word has no such level
+SIDE_BY_SIDE = 4  # tasks of a setting that are shown one by one; of more, the median
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
+CHANCE_STYLE, OWN_STYLE = (0, (1.5, 2.5)), (0, (2.6, 1.2))
 PER_CENT = PercentFormatter(1, decimals=0)
 NOT_AVAILABLE: dict[str, Any] = {
     "color": QUIET,
@@ -70,7 +75,10 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9.5,
 }
 TEXT = frozenset(
-    {"task", "series", "role", "weak", "strong", "method", "model", "metric", "subset", "reason", "pgr_reason"}
+    {
+        *{"task", "setting", "series", "role", "weak", "strong", "method", "ceiling", "model", "metric", "subset"},
+        *{"reason", "pgr_reason"},
+    }
 )
 
 
@@ -103,25 +111,69 @@ def read_tables(reports: Path) -> Tables:
 
 
 @dataclass(frozen=True)
-class Grid:
-    """The names in the tables, in the order and the look they have in every figure; models by rising size."""
+class Block:
+    """What the tables hold of one task; models by rising size."""
 
-    tasks: list[str]
+    setting: str
     weak: list[str]
     strong: list[str]
-    methods: list[str]
-    size: dict[str, float]
+    ceilings: dict[str, str]  # method → the method of the ceiling that its students are held against
 
-    @classmethod
-    def of(cls, tables: Tables) -> "Grid":
-        size = {row["model"]: row["parameters"] for row in tables["scaling"]}
-        cells = tables["pgr"]
-        weak, strong = (sorted(distinct(cells, key), key=size.__getitem__) for key in ("weak", "strong"))
-        return cls(distinct(cells, "task"), weak, strong, distinct(cells, "method"), size)
+    @property
+    def methods(self) -> list[str]:
+        return list(self.ceilings)
+
+    @property
+    def baseline(self) -> str:
+        return "naive" if "naive" in self.ceilings else self.methods[0]
+
+    @property
+    def ceiling(self) -> str:
+        """The method of the ceiling that stands for the task."""
+        return self.ceilings[self.baseline]
+
+    @property
+    def own(self) -> list[str]:
+        """The methods of all further ceilings."""
+        return [method for method in dict.fromkeys(self.ceilings.values()) if method != self.ceiling]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
         return [(weak, strong) for weak in self.weak for strong in self.strong]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The names in the tables, in the order and the look they have in every figure."""
+
+    tasks: dict[str, Block]
+    size: dict[str, float]
+    weak: list[str]
+    strong: list[str]
+    methods: list[str]
+
+    @classmethod
+    def of(cls, tables: Tables) -> "Grid":
+        size = {row["model"]: row["parameters"] for row in tables["scaling"]}
+        setting = {row["task"]: row["setting"] for row in tables["settings"]}
+        tasks = {}
+        for task in distinct(tables["results"], "task"):
+            cells = tables["results"].select(task=task)
+            weak, strong = (sorted(distinct(cells, key), key=size.__getitem__) for key in ("weak", "strong"))
+            ceilings = {cell["method"]: cell["ceiling"] for cell in cells}
+            tasks[task] = Block(setting[task], weak, strong, ceilings)
+        every = (
+            [name for block in tasks.values() for name in getattr(block, key)] for key in ("weak", "strong", "methods")
+        )
+        return cls(tasks, size, *(list(dict.fromkeys(names)) for names in every))
+
+    @property
+    def settings(self) -> dict[str, list[str]]:
+        """The tasks of each setting."""
+        found: dict[str, list[str]] = {}
+        for task, block in self.tasks.items():
+            found.setdefault(block.setting, []).append(task)
+        return found
 
     def supervisor(self, weak: str) -> str:
         return SUPERVISOR_COLOURS[self.weak.index(weak) % len(SUPERVISOR_COLOURS)]
@@ -154,6 +206,67 @@ def human(parameters: float) -> str:
 # -- The figures ------------------------------------------------------------------------------------------------------
 
 
+def settings(tables: Tables) -> Figure:
+    """Each task's widest gap (Burns et al., figure 2): supervisor, naive student, best other method, ceiling."""
+    grid = Grid.of(tables)
+    keys = [
+        (setting, task)
+        for setting, tasks in grid.settings.items()
+        for task in (tasks if len(tasks) <= SIDE_BY_SIDE else [""])  # of many tasks, the median
+    ]
+    slots = 12 // min(3, len(keys))  # so that bars are as wide in any number of panels
+    best = {setting: _best(tables["settings"], grid, tasks) for setting, tasks in grid.settings.items()}
+    subtitle = "Test accuracy at the widest gap between supervisor and ceiling."
+    legend = [_key("interval", color=INK, marker="|", markersize=9, markeredgewidth=1.6, linestyle="")]
+    if best.keys() & CHANCE:
+        legend.append(_key("chance", color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2))
+    if any(best.values()):
+        subtitle += " Beside naive, the best other method, named after looking."
+    if any(method in grid.tasks[grid.settings[setting][0]].own for setting, method in best.items()):
+        legend.append(_key("ceiling of that method itself", color=INK, linestyle=OWN_STYLE))
+    figure, panels = _layout("What weak supervision brings out in each setting", subtitle, legend, [[*keys]], shared=0)
+    for (setting, task), axes in panels.items():
+        tasks = [task] if task else grid.settings[setting]
+        block = grid.tasks[tasks[0]]
+
+        def rows(role: str, method: str = "", tasks: list[str] = tasks) -> list[Row]:
+            return [row for task in tasks for row in tables["settings"].select(task=task, role=role, method=method)]
+
+        supervisors, ceilings = rows("supervisor"), rows("ceiling", block.ceiling)
+        bars = [("supervisor", supervisors, grid.supervisor(supervisors[0]["weak"]))]
+        for method in filter(None, (block.baseline, best[setting])):
+            bars.append((method, rows("student", method), grid.method(method)["color"]))
+        bars.append(("ceiling", ceilings, INK))
+        for x, (name, shown, colour) in enumerate(bars):
+            value, low, high = _over_tasks(shown)
+            axes.bar(x, value, width=0.78, color=colour)
+            for end, shade in ((low, "white"), (high, INK)):  # as seen on the bar and above it
+                axes.plot([x, x], [value, end], color=shade, linewidth=1.6, solid_capstyle="butt")
+            if name in block.own:
+                own, *_ = _over_tasks(rows("ceiling", name))
+                axes.plot([x - 0.39, x + 0.39], [own, own], color=INK, linestyle=OWN_STYLE)
+                high = max(high, own)
+            if shown[0]["role"] == "student":
+                recovered = [row["pgr"] for row in shown if row["pgr"] is not None]
+                says = f"PGR\n{100 * median(recovered):.0f}%".replace("-", "−") if recovered else "PGR\nn/a"
+                plain = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+                axes.annotate(
+                    says, (x, high), (0, 5), textcoords="offset points", ha="center", fontsize=8.5, bbox=plain
+                )
+        if setting in CHANCE:
+            axes.axhline(CHANCE[setting], color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2, zorder=0.9)
+        axes.set_title(f"{setting} · {task or f'{len(tasks)} tasks'}")
+        axes.set_xticks(range(len(bars)), [fill(name, 11) for name, *_ in bars], fontsize=8.5)
+        axes.tick_params(axis="x", length=0)
+        pair = f"{supervisors[0]['weak']} → {ceilings[0]['strong']}"
+        axes.set_xlabel(pair if task else "medians and quartiles of tasks")
+        middle = (len(bars) - 1) / 2
+        axes.set(xlim=(middle - slots / 2, middle + slots / 2), ylim=(0, 1.19))
+        _percent(axes, "test accuracy")
+        axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    return figure
+
+
 def scaling(tables: Tables) -> Figure:
     """Accuracy by student size, a panel a method (Burns et al., figure 3): the gap, and how much of it closes."""
     grid = Grid.of(tables)
@@ -164,7 +277,7 @@ def scaling(tables: Tables) -> Figure:
         "Accuracy by model size: supervisors, students, ceiling",
         "On test examples. A line starts at its supervisor; above the dotted guide a student beats its teacher.",
         legend,
-        [[(task, method) for method in grid.methods] for task in grid.tasks],
+        [[(task, method) for method in block.methods] for task, block in grid.tasks.items()],
     )
     for (task, method), axes in panels.items():
         table = tables["scaling"]
@@ -172,7 +285,7 @@ def scaling(tables: Tables) -> Figure:
         edge = max(row["parameters"] for row in rows)
         for name, colour in [
             ("ground truth", INK),
-            *((f"supervisor {weak}", grid.supervisor(weak)) for weak in grid.weak),
+            *((f"supervisor {weak}", grid.supervisor(weak)) for weak in grid.tasks[task].weak),
         ]:
             line = table.select(task=task, method=method, series=name)
             x, y, low, high = ([row[key] for row in line] for key in ("parameters", "accuracy", "low", "high"))
@@ -190,24 +303,24 @@ def scaling(tables: Tables) -> Figure:
 def pgr(tables: Tables) -> Figure:
     """Performance gap recovered by pair and method, with intervals; an undefined one keeps its place, with a reason."""
     grid = Grid.of(tables)
-    lane = 0.8 / len(grid.methods)
+    blocks = grid.tasks.values()
     figure, panels = _layout(
         "Performance gap recovered, by pair and method",
         "0 % is the supervisor, 100 % the ceiling. Bars are intervals; an arrow marks an end beyond the axis.",
         [_key(method, **grid.method(method), linestyle="-") for method in grid.methods],
-        [[(task,) for task in grid.tasks]],
+        [[(setting, task) for task in tasks] for setting, tasks in grid.settings.items()],
         columns=2,
-        shared=0,
-        height=len(grid.pairs) * max(0.36, 0.19 * len(grid.methods)),
-        left=0.35 + 0.075 * max(len(weak + strong) + 3 for weak, strong in grid.pairs),
+        height=max(len(block.pairs) * max(0.36, 0.19 * len(block.methods)) for block in blocks),
+        left=0.35 + 0.075 * max(len(weak + strong) + 3 for block in blocks for weak, strong in block.pairs),
     )
     ends = [row[key] for row in tables["pgr"] if row["pgr"] is not None for key in ("pgr", "low", "high")]
     left, right = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
-    for (task,), axes in panels.items():
-        for position, (weak, strong) in enumerate(grid.pairs):
+    for (_, task), axes in panels.items():
+        pairs, methods = grid.tasks[task].pairs, grid.tasks[task].methods
+        for position, (weak, strong) in enumerate(pairs):
             undefined: dict[str, list[float]] = {}
-            for index, method in enumerate(grid.methods):
-                y = position + (index - (len(grid.methods) - 1) / 2) * lane
+            for index, method in enumerate(methods):
+                y = position + (index - (len(methods) - 1) / 2) * 0.8 / len(methods)
                 for row in tables["pgr"].select(task=task, weak=weak, strong=strong, method=method):
                     if row["pgr"] is None:
                         undefined.setdefault(row["reason"], []).append(y)
@@ -220,11 +333,11 @@ def pgr(tables: Tables) -> Figure:
         for x in (0, 1):
             axes.axvline(x, color=INK, linewidth=1, zorder=1)
         axes.grid(False)
-        axes.set(xlim=(left, right), ylim=(len(grid.pairs) - 0.5, -0.5))
+        axes.set(xlim=(left, right), ylim=(len(pairs) - 0.5, -0.5))
         axes.xaxis.set_major_formatter(PER_CENT)
         _x_label(axes, "performance gap recovered")
         _y_label(axes, "")
-        axes.set_yticks(range(len(grid.pairs)), [f"{weak} → {strong}" for weak, strong in grid.pairs])
+        axes.set_yticks(range(len(pairs)), [f"{weak} → {strong}" for weak, strong in pairs])
         axes.tick_params(axis="y", length=0)
         axes.set_title(task)
     return figure
@@ -247,10 +360,10 @@ def agreement(tables: Tables) -> Figure:
                 for subset, look in subsets.items()
             ),
         ],
-        [[(task, weak) for weak in grid.weak] for task in grid.tasks],
+        [[(task, weak) for weak in block.weak] for task, block in grid.tasks.items()],
     )
     for (task, weak), axes in panels.items():
-        for method in grid.methods:
+        for method in grid.tasks[task].methods:
             for subset, look in subsets.items():
                 rows = tables["agreement"].select(task=task, weak=weak, method=method, subset=subset)
                 rows = sorted(
@@ -262,7 +375,7 @@ def agreement(tables: Tables) -> Figure:
                 axes.plot(x, y, **grid.method(method) | look)
         axes.set_title(grid.label(task, f"students of {weak}"))
         axes.set_ylim(-0.02, 1.02)
-        _sizes(axes, grid, grid.strong)
+        _sizes(axes, grid, grid.tasks[task].strong)
         _percent(axes, "agreement")
     return figure
 
@@ -273,6 +386,8 @@ def curves(tables: Tables) -> Figure:
     legend = [_key(f"{method}: accuracy", color=grid.method(method)["color"]) for method in grid.methods]
     legend += [_key("agreement with supervisor", color=QUIET, linestyle="--", linewidth=1.3)]
     legend += [_key("supervisor", color=QUIET, linestyle=":"), _key("ceiling", color=INK, linewidth=1.2)]
+    own = dict.fromkeys(method for block in grid.tasks.values() for method in block.own)
+    legend += [_key(f"ceiling of {method}", color=INK, linestyle=OWN_STYLE, linewidth=1.2) for method in own]
     figure, panels = _layout(
         "Accuracy and agreement during training",
         "On test examples; bands: lowest to highest seed. Overfitting: a solid line falls while its dashed one rises.",
@@ -282,9 +397,12 @@ def curves(tables: Tables) -> Figure:
     for (task, weak, strong), axes in panels.items():
         for row in tables["summary"].select(task=task, role="supervisor", weak=weak, metric="accuracy"):
             axes.axhline(row["value"], color=grid.supervisor(weak), linestyle=":", linewidth=1.6)
-        ceiling = tables["curves"].select(task=task, role="ceiling", strong=strong)
-        axes.plot([row["progress"] for row in ceiling], [row["accuracy"] for row in ceiling], color=INK, linewidth=1.2)
-        for method in grid.methods:
+        block = grid.tasks[task]
+        for method, style in [(block.ceiling, "-"), *((method, OWN_STYLE) for method in block.own)]:
+            ceiling = tables["curves"].select(task=task, role="ceiling", strong=strong, method=method)
+            x, y = ([row[key] for row in ceiling] for key in ("progress", "accuracy"))
+            axes.plot(x, y, color=INK, linestyle=style, linewidth=1.2)
+        for method in block.methods:
             rows = tables["curves"].select(task=task, role="student", weak=weak, strong=strong, method=method)
             x, y, low, high, agreed = (
                 [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
@@ -308,28 +426,33 @@ def training(tables: Tables) -> Figure:
     legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
     legend += [_key(f"size {model}", color=QUIET, linestyle=style) for model, style in dash.items()]
     truth = "on ground truth"
-    columns = [truth, *grid.methods]
     figure, panels = _layout(
         "Training: loss and accuracy on the labels trained on",
         "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
         legend,
-        [[(task, quantity, column) for column in columns] for task in grid.tasks for quantity in ("loss", "accuracy")],
+        [
+            [(task, quantity, column) for column in (truth, *block.methods)]
+            for task, block in grid.tasks.items()
+            for quantity in ("loss", "accuracy")
+        ],
         columns=4,
         shared=2,
     )
     for (task, quantity, column), axes in panels.items():
+        block = grid.tasks[task]
         runs: list[tuple[list[Row], dict[str, Any]]] = []
         if column == truth:
-            for weak in grid.weak:
+            for weak in block.weak:
                 runs.append((table.select(task=task, role="supervisor", weak=weak), {"color": grid.supervisor(weak)}))
-            for strong in grid.strong:
-                runs.append(
-                    (table.select(task=task, role="ceiling", strong=strong), {"color": INK, "linestyle": dash[strong]})
-                )
         else:
-            for weak, strong in grid.pairs:
+            for weak, strong in block.pairs:
                 student = table.select(task=task, role="student", weak=weak, strong=strong, method=column)
                 runs.append((student, {"color": grid.supervisor(weak), "linestyle": dash[strong]}))
+        if column == truth or column in block.own:  # a further ceiling stands beside the students of its method
+            method = block.ceiling if column == truth else column
+            for strong in block.strong:
+                ceiling = table.select(task=task, role="ceiling", strong=strong, method=method)
+                runs.append((ceiling, {"color": INK, "linestyle": dash[strong]}))
         for run, look in runs:
             known = [(row["step"], row[quantity]) for row in run if row[quantity] is not None]
             axes.plot([step for step, _ in known], _smooth([value for _, value in known]), linewidth=1.4, **look)
@@ -344,33 +467,37 @@ def training(tables: Tables) -> Figure:
 def calibration(tables: Tables) -> Figure:
     """Reliability: of the examples given probability p, how many are true; below the diagonal is overconfident."""
     grid = Grid.of(tables)
-    legend = [_key(f"student, {method}", **grid.method(method)) for method in grid.methods]
+    tasks = distinct(tables["calibration"], "task")
+    methods = dict.fromkeys(method for task in tasks for method in grid.tasks[task].methods)
+    legend = [_key(f"student, {method}", **grid.method(method)) for method in methods]
     legend += [
         _key("supervisor (in its colour)", color=QUIET, linewidth=1.3),
         _key("ceiling", color=INK, linewidth=1.3),
     ]
     figure, panels = _layout(
         "Calibration: stated probability against what came true",
-        "The share of test examples that is true, by stated probability. Larger points hold more examples.",
+        "How often what a model states of a test example comes true. Larger points hold more examples.",
         legend,
-        [[(task, *pair) for pair in grid.pairs] for task in grid.tasks],
+        [[(task, *pair) for pair in grid.tasks[task].pairs] for task in tasks],
         columns=4,
     )
     for (task, weak, strong), axes in panels.items():
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=1)
         table = tables["calibration"]
-        _reliability(axes, table.select(task=task, role="ceiling", strong=strong), INK, "o", 1.3)
+        ceiling = table.select(task=task, role="ceiling", strong=strong, method=grid.tasks[task].ceiling)
+        _reliability(axes, ceiling, INK, "o", 1.3)
         _reliability(axes, table.select(task=task, role="supervisor", weak=weak), grid.supervisor(weak), "o", 1.3)
-        for method in grid.methods:
+        for method in grid.tasks[task].methods:
             student = table.select(task=task, role="student", weak=weak, strong=strong, method=method)
             _reliability(axes, student, **grid.method(method), width=1.8)
         axes.set_title(grid.label(task, f"{weak} → {strong}"))
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
-        _percent(axes, "share true", "stated probability")
+        _percent(axes, "share that came true", "stated probability")
     return figure
 
 
-FIGURES: dict[str, Callable[[Tables], Figure]] = {
+FIGURES: dict[str, Callable[[Tables], Figure]] = {  # each has a table of its name
+    "settings": settings,
     "scaling": scaling,
     "pgr": pgr,
     "agreement": agreement,
@@ -378,6 +505,11 @@ FIGURES: dict[str, Callable[[Tables], Figure]] = {
     "training": training,
     "calibration": calibration,
 }
+
+
+def draw(tables: Tables) -> dict[str, bytes]:
+    """Every figure that has something to show, as PNG."""
+    return {name: png(name, tables) for name in FIGURES if tables[name]}
 
 
 def png(name: str, tables: Tables) -> bytes:
@@ -445,7 +577,29 @@ def _layout(
 
 def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
     """A panel a pair, a row a supervisor."""
-    return [[(task, weak, strong) for strong in grid.strong] for task in grid.tasks for weak in grid.weak]
+    return [
+        [(task, weak, strong) for strong in block.strong] for task, block in grid.tasks.items() for weak in block.weak
+    ]
+
+
+def _best(table: Table, grid: Grid, tasks: list[str]) -> str | None:
+    """A setting's method, other than the baseline, with the best mean accuracy at its tasks' widest gaps."""
+    block = grid.tasks[tasks[0]]
+
+    def accuracy(method: str) -> float:
+        return fmean(
+            row["accuracy"] for task in tasks for row in table.select(task=task, role="student", method=method)
+        )
+
+    return max((method for method in block.methods if method != block.baseline), key=accuracy, default=None)
+
+
+def _over_tasks(rows: list[Row]) -> tuple[float, float, float]:
+    """One task's accuracy with its interval; of several tasks the median with the quartiles."""
+    if len(rows) == 1:
+        return rows[0]["accuracy"], rows[0]["low"], rows[0]["high"]
+    low, middle, high = quantiles((row["accuracy"] for row in rows), n=4, method="inclusive")
+    return middle, low, high
 
 
 def _key(label: str, **look: Any) -> Line2D:

@@ -1,36 +1,44 @@
 """What predictions are worth against the truth: point values, optionally under example weights.
 
-`p` and `truth` are P(true) per example, float [N] (truth is 0 or 1). `weights` are example weights [..., N], one row a
-bootstrap replicate; the result has shape [...], and without weights it is one number. A share of nothing is NaN.
+Answers are P(true) per example, float [N] (a truth is 0 or 1), or integers that stand for answers in words. What counts
+hard answers (accuracy, agreement) takes both; what weighs probabilities takes `p` only. `weights` are example weights
+[..., N], one row a bootstrap replicate; the result has shape [...], and without weights it is one number. A share of
+nothing is NaN.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+Answers = npt.NDArray[Any]  # float64: P(true); int64: answers in words
 Mask = npt.NDArray[np.bool_]
 
 BINS = 10
 
 
-def says_true(p: Array) -> Mask:
-    """The hard prediction: true above one half."""
-    return p > 0.5
+def hard(answers: Answers) -> Answers:
+    """What is said outright: true above one half, or the answer in words itself."""
+    return answers > 0.5 if answers.dtype.kind == "f" else answers
 
 
-def accuracy(p: Array, truth: Array, weights: Array | None = None) -> Array:
-    """Share of examples whose hard prediction is the truth."""
-    return agreement(p, truth, weights)
+def same(answers: Answers, other: Answers) -> Mask:
+    """Where two predictions say the same."""
+    return hard(answers) == hard(other)
 
 
-def agreement(p: Array, other: Array, weights: Array | None = None, among: Mask | None = None) -> Array:
+def accuracy(answers: Answers, truth: Answers, weights: Array | None = None) -> Array:
+    """Share of examples whose hard answer is the truth; in words, exactly the truth."""
+    return agreement(answers, truth, weights)
+
+
+def agreement(answers: Answers, other: Answers, weights: Array | None = None, among: Mask | None = None) -> Array:
     """Share of examples (of those in `among`, if given) on which two predictions say the same (paper, section 5.1)."""
-    among = np.ones(len(p), bool) if among is None else among
-    same = (says_true(p) == says_true(other)) & among
-    both = np.stack([same, among], axis=-1).astype(float)  # one pass over the weights for numerator and denominator
-    sums = (np.ones(len(p)) if weights is None else weights) @ both
+    among = np.ones(len(answers), bool) if among is None else among
+    both = np.stack([same(answers, other) & among, among], axis=-1).astype(float)  # one pass over the weights
+    sums = (np.ones(len(answers)) if weights is None else weights) @ both
     with np.errstate(invalid="ignore"):
         return sums[..., 0] / sums[..., 1]
 
@@ -43,8 +51,8 @@ def auroc(p: Array, truth: Array, weights: Array | None = None) -> Array:
     """
     weights = np.ones(len(p)) if weights is None else weights
     order = np.argsort(p, kind="stable")
-    true = order[says_true(truth)[order]]
-    false = order[~says_true(truth)[order]]
+    true = order[truth[order] > 0.5]
+    false = order[truth[order] <= 0.5]
     mass = np.zeros((*weights.shape[:-1], len(false) + 1))
     np.cumsum(weights[..., false], axis=-1, out=mass[..., 1:])
     below = mass[..., np.searchsorted(p[false], p[true], "left")]
@@ -61,6 +69,17 @@ def ece(p: Array, truth: Array, weights: Array | None = None) -> Array:
     excess = np.zeros((len(p), BINS))
     excess[np.arange(len(p)), bin_of(p)] = p - truth
     return np.abs(weights @ excess).sum(-1) / weights.sum(-1)
+
+
+def margin(p: Array, weights: Array | None = None) -> Array:
+    """Mean |logit p|: by how much the answer given is preferred (of two texts, the difference of their rewards).
+
+    A p that float64 rounds to 0 or 1 counts as the last one before.
+    """
+    nearest = np.finfo(float).epsneg
+    p = np.clip(p, nearest, 1 - nearest)
+    weights = np.ones(len(p)) if weights is None else weights
+    return weights @ np.abs(np.log(p) - np.log1p(-p)) / weights.sum(-1)
 
 
 def bin_of(p: Array) -> npt.NDArray[np.intp]:

@@ -13,13 +13,27 @@ from typing import Literal, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from w2s.analysis.figures import Grid, Row, Tables, distinct, human
+from w2s.analysis.figures import CHANCE, Block, Grid, Row, Tables, distinct, human
 from w2s.params import Evaluate
 
 Status = Literal["holds", "does not hold", "undecided"]
 
-CHANCE = 0.5  # every prediction is P(true) of a statement that is true as often as false
 NEAR = 0.05  # "near chance" and "zero-shot near the ceiling": within 5 points
+ASKS = {  # what a task of each setting is
+    "classification": "a text is answered by P(true); half of the statements are true, so that chance is 50\u202f%.",
+    "preference": "a reward model scores two texts, which gives P(first is better); it is half of the time, so that "
+    "chance is 50\u202f%.",
+    "generation": "a prompt is answered in words; only exactly the true answer is right, and there is no chance level.",
+}
+METHODS = {  # what each does
+    "naive": "finetunes the strong model on the weak labels as they are (paper, section 4.2).",
+    "confidence": "adds a loss that strengthens a student’s confidence in its own predictions, also where they "
+    "contradict the weak labels (paper, section 4.3.2).",
+    "bootstrap": "passes the labels on through the models between supervisor and student: each learns them and labels "
+    "anew for the next larger one (paper, section 4.3.1).",
+    "generative": "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2); so does "
+    "the ceiling that its students are held against.",
+}
 
 
 class Estimate(NamedTuple):
@@ -82,7 +96,6 @@ class Results:
 
     def __init__(self, tables: Tables) -> None:
         self.grid = Grid.of(tables)
-        self.baseline = "naive" if "naive" in self.grid.methods else self.grid.methods[0]
         self._rows = {
             tuple(row[key] for key in ("task", "role", "metric", "weak", "strong", "method")): _estimate(row)
             for row in tables["summary"]
@@ -94,27 +107,35 @@ class Results:
     def student(self, pair: Pair, method: str, metric: str) -> Estimate:
         return self.get(pair.task, "student", metric, pair.weak, pair.strong, method)
 
+    def ceiling(self, task: str, strong: str, method: str | None = None) -> Estimate:
+        """Accuracy of the ceiling that students by a method are held against; without one, of the task's main one."""
+        block = self.grid.tasks[task]
+        return self.get(task, "ceiling", "accuracy", "", strong, block.ceilings[method or block.baseline])
+
     def truth(self, task: str, model: str) -> Estimate:
         """Accuracy of a model trained on ground truth: as ceiling if it is one, else as supervisor."""
-        if model in self.grid.strong:
-            return self.get(task, "ceiling", "accuracy", strong=model)
+        if model in self.grid.tasks[task].strong:
+            return self.ceiling(task, model)
         return self.get(task, "supervisor", "accuracy", weak=model)
 
     @property
     def pairs(self) -> list[Pair]:
-        """Pairs whose student is larger than its supervisor, widest gap first."""
+        """Pairs whose student is larger than its supervisor, task by task, widest gap first."""
         found = []
-        for task in self.grid.tasks:
-            for weak, strong in self.grid.pairs:
-                supervisor = self.get(task, "supervisor", "accuracy", weak=weak)
-                ceiling = self.get(task, "ceiling", "accuracy", strong=strong)
+        for task, block in self.grid.tasks.items():
+            for weak, strong in block.pairs:
+                supervisor, ceiling = self.get(task, "supervisor", "accuracy", weak), self.ceiling(task, strong)
                 if (
                     self.grid.size[strong] > self.grid.size[weak]
                     and supervisor.value is not None
                     and ceiling.value is not None
                 ):
                     found.append(Pair(task, weak, strong, supervisor, ceiling, ceiling.value - supervisor.value))
-        return sorted(found, key=lambda pair: -pair.gap)
+        place = list(self.grid.tasks).index
+        return sorted(found, key=lambda pair: (place(pair.task), -pair.gap))
+
+    def block(self, pair: Pair) -> Block:
+        return self.grid.tasks[pair.task]
 
     def name(self, pair: Pair) -> str:
         return self.grid.label(pair.task, f"{pair.weak} → {pair.strong}")
@@ -127,20 +148,22 @@ def _estimate(row: Row) -> Estimate:
 # -- What the results say ---------------------------------------------------------------------------------------------
 
 
-def answer(results: Results, confidence: float) -> str:
-    """The outcome in one sentence: did students beat supervisors, and how much of the widest gap was recovered."""
-    pairs = results.pairs
+def answer(results: Results, setting: str, confidence: float) -> str:
+    """A setting's outcome in one sentence: did students beat supervisors, how much of the widest gap was recovered."""
+    pairs = [pair for pair in results.pairs if results.block(pair).setting == setting]
+    pairs.sort(key=lambda pair: -pair.gap)
     if not pairs:
         return "Nothing can be said: no student in this grid is larger than its supervisor."
     wins = {
         method: sum(results.student(pair, method, "over_supervisor").versus(0) == "holds" for pair in pairs)
-        for method in results.grid.methods
+        for method in results.block(pairs[0]).methods
     }
-    naive = wins.pop(results.baseline)
+    baseline = results.block(pairs[0]).baseline
+    naive = wins.pop(baseline)
     if naive == len(pairs):
-        beat = f"Yes: {_trained(results.baseline)} clearly beat their weak supervisors in {_of(naive, len(pairs))}"
+        beat = f"Yes: {_trained(baseline)} clearly beat their weak supervisors in {_of(naive, len(pairs))}"
     elif naive or any(wins.values()):
-        beat = f"Partly: {_trained(results.baseline)} clearly beat their weak supervisors in {_of(naive, len(pairs))}"
+        beat = f"Partly: {_trained(baseline)} clearly beat their weak supervisors in {_of(naive, len(pairs))}"
         best = max(wins, key=lambda method: wins[method], default="")
         beat += f" (with the {best} method, in {_of(wins[best], len(pairs))})" if best else ""
     else:
@@ -152,22 +175,27 @@ def answer(results: Results, confidence: float) -> str:
 
 def _recovered(results: Results, pairs: list[Pair], confidence: float) -> str:
     """The answer's second half: PGR of the baseline and of the best other method at the widest gap that defines it."""
-    defined = [pair for pair in pairs if results.student(pair, results.baseline, "pgr").value is not None]
+    block, one_task = results.block(pairs[0]), len({pair.task for pair in pairs}) == 1
+
+    def name(pair: Pair) -> str:
+        return f"{pair.weak} → {pair.strong}" if one_task else results.name(pair)
+
+    defined = [pair for pair in pairs if results.student(pair, block.baseline, "pgr").value is not None]
     if not defined:
-        reason = results.student(pairs[0], results.baseline, "pgr").reason
-        return (
-            f"how much of the gap was recovered is undefined, even for the widest, {results.name(pairs[0])} ({reason})"
-        )
+        reason = results.student(pairs[0], block.baseline, "pgr").reason
+        return f"how much of the gap was recovered is undefined, even for the widest, {name(pairs[0])} ({reason})"
     widest = defined[0]
-    recovered = {method: results.student(widest, method, "pgr") for method in results.grid.methods}
-    naive = recovered.pop(results.baseline)
+    recovered = {method: results.student(widest, method, "pgr") for method in block.methods}
+    naive = recovered.pop(block.baseline)
     ends = f"supervisor {percent(widest.supervisor.value)}, ceiling {percent(widest.ceiling.value)} correct"
-    said = f"at the widest gap, {results.name(widest)} ({ends}), the {results.baseline} method recovers "
+    said = f"at the widest gap, {name(widest)} ({ends}), the {block.baseline} method recovers "
     said += f"{percent(naive.value, 0)} of it ({percent(confidence, 0)} interval {_range(naive)})"
+    recovered = {method: estimate for method, estimate in recovered.items() if estimate.value is not None}
     if recovered:
         best = max(recovered, key=lambda method: recovered[method].value or 0.0)
         among = f", the best of {len(recovered)} others," if len(recovered) > 1 else ""
         said += f" and the {best} method{among} {percent(recovered[best].value, 0)} ({_range(recovered[best])})"
+        said += " of the gap to its own ceiling" if best in block.own else ""
     return said
 
 
@@ -175,31 +203,42 @@ def checks(results: Results) -> list[Check]:
     """The paper's expectations, each held against every place where it should show."""
     grid, pairs = results.grid, results.pairs
     found = [Check("Trained on ground truth, larger models are more accurate", _rises(results))]
-    scratch: list[tuple[str, str, Status]] = []
-    for task in grid.tasks:
-        for strong in grid.strong:
-            estimate = results.get(task, "scratch", "accuracy", strong=strong)
-            scratch.append((grid.label(task, strong), interval(estimate), _near_chance(estimate)))
-    found.append(Check("Without pretraining, the same models stay near chance (50 ± 5\u202f%)", scratch))
+    chance: list[tuple[str, str, Status]] = []
+    far: list[tuple[str, str, Status]] = []
+    for task, block in grid.tasks.items():
+        for strong in block.strong:
+            scratch, where = results.get(task, "scratch", "accuracy", strong=strong), grid.label(task, strong)
+            if block.setting in CHANCE:
+                chance.append((where, interval(scratch), _near(scratch, CHANCE[block.setting])))
+            else:
+                ceiling = results.ceiling(task, strong)
+                far.append((where, f"{interval(scratch)} of {percent(ceiling.value)}", _under_half(scratch, ceiling)))
+    found.append(Check("Without pretraining, the same models stay near chance (50 ± 5\u202f%)", chance))
+    found.append(Check("Without pretraining, the same models stay under half of their ceiling", far))
     for method in grid.methods:
-        over = [(pair, results.student(pair, method, "over_supervisor")) for pair in pairs]
-        evidence = [(results.name(pair), points(estimate), estimate.versus(0)) for pair, estimate in over]
+        evidence = _gains(results, [pair for pair in pairs if method in results.block(pair).methods], method)
         found.append(Check(f"Students trained by the {method} method beat their supervisors", evidence))
     wide = [pair for task in grid.tasks for pair in _wider_half([pair for pair in pairs if pair.task == task])]
-    for method in grid.methods if results.baseline == "naive" else []:
-        if method != "naive":
-            over = [(pair, results.student(pair, method, "over_naive")) for pair in wide]
-            evidence = [(results.name(pair), points(estimate), estimate.versus(0)) for pair, estimate in over]
-            found.append(Check(f"At the wider half of the gaps, the {method} method beats the naive one", evidence))
+    for method in grid.methods:
+        compared = [pair for pair in wide if {"naive", method} <= {*results.block(pair).methods}]
+        evidence = _gains(results, compared if method != "naive" else [], method, "over_naive")
+        found.append(Check(f"At the wider half of the gaps, the {method} method beats the naive one", evidence))
     return [check for check in found if check.evidence]
+
+
+def _gains(
+    results: Results, pairs: list[Pair], method: str, over: str = "over_supervisor"
+) -> list[tuple[str, str, Status]]:
+    gains = [(pair, results.student(pair, method, over)) for pair in pairs]
+    return [(results.name(pair), points(gain), gain.versus(0)) for pair, gain in gains]
 
 
 def _rises(results: Results) -> list[tuple[str, str, Status]]:
     """Neighbours on the ladder; clear when their intervals do not touch."""
     grid = results.grid
-    ladder = sorted({*grid.weak, *grid.strong}, key=lambda model: grid.size[model])
     found: list[tuple[str, str, Status]] = []
-    for task in grid.tasks:
+    for task, block in grid.tasks.items():
+        ladder = sorted({*block.weak, *block.strong}, key=lambda model: grid.size[model])
         for small, large in pairwise(ladder):
             low, high = results.truth(task, small), results.truth(task, large)
             if low.low is None or low.high is None or high.low is None or high.high is None:
@@ -211,11 +250,23 @@ def _rises(results: Results) -> list[tuple[str, str, Status]]:
     return found
 
 
-def _near_chance(estimate: Estimate) -> Status:
-    above, below = estimate.versus(CHANCE + NEAR), estimate.versus(CHANCE - NEAR)
+def _near(estimate: Estimate, chance: float) -> Status:
+    above, below = estimate.versus(chance + NEAR), estimate.versus(chance - NEAR)
     if above == "holds" or below == "does not hold":
         return "does not hold"
     return "holds" if above == "does not hold" and below == "holds" else "undecided"
+
+
+def _under_half(scratch: Estimate, ceiling: Estimate) -> Status:
+    if scratch.low is None or scratch.high is None or ceiling.low is None or ceiling.high is None:
+        return "undecided"
+    return (
+        "holds"
+        if scratch.high < ceiling.low / 2
+        else "does not hold"
+        if scratch.low > ceiling.high / 2
+        else "undecided"
+    )
 
 
 def _wider_half(pairs: list[Pair]) -> list[Pair]:
@@ -243,18 +294,23 @@ def page(
         Control(
             task,
             strong,
-            *(results.get(task, role, "accuracy", strong=strong) for role in ("zero_shot", "scratch", "ceiling")),
+            results.get(task, "zero_shot", "accuracy", strong=strong),
+            results.get(task, "scratch", "accuracy", strong=strong),
+            results.ceiling(task, strong),
         )
-        for task in grid.tasks
-        for strong in grid.strong
+        for task, block in grid.tasks.items()
+        for strong in block.strong
     ]
     return template.get_template("report.html.j2").render(
-        answer=answer(results, evaluate.confidence),
+        answers={setting: answer(results, setting, evaluate.confidence) for setting in grid.settings},
+        asks=ASKS,
+        methods={method: METHODS[method] for method in grid.methods if method in METHODS},
         checks=checks(results),
         results=results,
         grid=grid,
         controls=controls,
         leaked=[grid.label(control.task, control.strong) for control in controls if control.leaked],
+        probabilities=[task for task, block in grid.tasks.items() if block.setting in CHANCE],
         cells=tables["results"],
         seeds=len(distinct(tables["results"], "seed")),
         figures={name: base64.b64encode(image).decode() for name, image in figures.items()},

@@ -1,6 +1,8 @@
 """Are the results just computed the committed ones? Asked after `dvc repro`, answered in one paragraph.
 
+Compared are the results of the same folder, `grid.reports` of the parameters here.
 *Bit-identical*: every trained output has the md5 that the committed dvc.lock records, and results.csv is equal.
+*Equal results*: results.csv is equal; the committed dvc.lock lacks outputs trained here, so bits cannot be compared.
 *Within intervals*: the same grid, and every accuracy over seeds lies in its committed interval.
 *Not reproduced*: anything else. The numbers decide; parameters that differ are listed to explain them.
 """
@@ -19,8 +21,8 @@ import yaml
 from w2s.analysis.evaluation import COLUMNS, Name
 from w2s.errors import UserError
 
-REPORTS, SUMMARY, RESULTS = "reports/", "reports/summary.csv", "reports/results.csv"
 LOCK, PARAMS = "dvc.lock", "params.yaml"
+FOLDER = "grid.reports"  # the parameter that says where results lie
 FOLDERS = ("data/weak_labels", "models/base", "models/supervisor", "models/ceiling", "models/student", "models/control")
 TRAINED = tuple(f"{folder}/" for folder in FOLDERS)  # where the outputs of training lie
 BASES = "models/base/"
@@ -37,13 +39,14 @@ class Cell(NamedTuple):
     weak: str
     strong: str
     method: str
+    ceiling: str  # the method of the ceiling it is held against
     seed: str
 
     def models(self) -> tuple[Model, Model, Model]:
         """Whose accuracies decide: supervisor, ceiling, student."""
         return (
             (self.task, Name("supervisor", weak=self.weak)),
-            (self.task, Name("ceiling", strong=self.strong)),
+            (self.task, Name("ceiling", strong=self.strong, method=self.ceiling)),
             (self.task, Name("student", self.weak, self.strong, self.method)),
         )
 
@@ -70,12 +73,15 @@ class Side:
 
 def run() -> int:
     """Print the results and the verdict; the exit code is 1 if the committed results were not reproduced."""
-    names = (RESULTS, SUMMARY, LOCK, PARAMS)
+    params = dict(_dotted(_yaml(_here(PARAMS), PARAMS)))
+    reports = Path(str(params.get(FOLDER, "reports")))
+    names = (str(reports / "results.csv"), str(reports / "summary.csv"), LOCK, PARAMS)
     here = parse({name: _here(name) for name in names})
     if not any(Path(path).exists() for path in here.trained):
         raise UserError("nothing has been trained here (these reports came with git): run `dvc repro` first")
     print(*table(here), "", sep="\n")
     files = {name: _committed(name) for name in names}
+    files[LOCK] = files[LOCK] or "stages: {}"
     if not all(files.values()):
         print("Verdict: no committed results to compare with.")
         return 0
@@ -97,7 +103,7 @@ def table(side: Side) -> list[str]:
                 recovered = f"{value:5.2f} [{low:5.2f}, {high:5.2f}]"
             case reason:
                 recovered = f"  n/a ({notes.index(str(reason)) + 1})"
-        rows.append([*cell[:-1], *accuracies, recovered])
+        rows.append([cell.task, cell.weak, cell.strong, cell.method, *accuracies, recovered])
     confidence = f"{side.params.get('evaluate.confidence', 0.95):.0%}"
     return [
         f"Accuracy on test inputs (mean over seeds), and performance gap recovered with its {confidence} interval",
@@ -116,14 +122,18 @@ def compare(here: Side, committed: Side) -> tuple[bool, list[str]]:
         return True, [
             f"Verdict: BIT-IDENTICAL. All {len(trained)} trained outputs and results.csv are the committed ones."
         ]
+    compared = f"{len(changed)} of {len(trained)} trained outputs differ in bits"
+    if unknown := here.trained.keys() - committed.trained.keys():
+        compared = f"Bits not compared: the committed {LOCK} lacks {len(unknown)} of {len(trained)} trained outputs"
+    bits = f"  {compared}; results.csv {'is equal' if same_table else 'differs'}."
+    if unknown and same_table:
+        return True, ["Verdict: EQUAL RESULTS. results.csv is the committed one.", bits]
 
     old, new = committed.accuracies, here.accuracies
     both = [model for model in old if model in new]
     outside = [model for model in both if not old[model].low <= new[model].value <= old[model].high]
     missing = [["committed only", *cell] for cell in committed.cells if cell not in here.cells]
     missing += [["here only", *cell] for cell in here.cells if cell not in committed.cells]
-    table_is = "is equal" if same_table else "differs"
-    bits = f"  {len(changed)} of {len(trained)} trained outputs differ in bits; results.csv {table_is}."
     if not outside and not missing:
         return True, [f"Verdict: WITHIN INTERVALS. All {len(both)} accuracies lie in their committed intervals.", bits]
 
@@ -153,6 +163,8 @@ def explain(here: Side, committed: Side) -> list[str]:
         "or changed parameters or code); how far that alone moves accuracies is not part of the committed intervals.",
     ]
     lines = []
+    if here.params.get(FOLDER) != committed.params.get(FOLDER):
+        return notes if other else []  # results of other parameters than those committed beside them
     for key in dict.fromkeys([*committed.params, *here.params]):
         old, new = (json.dumps(side.params[key]) if key in side.params else "absent" for side in (committed, here))
         if old != new:
@@ -162,11 +174,12 @@ def explain(here: Side, committed: Side) -> list[str]:
 
 
 def parse(files: dict[str, str], where: str = "") -> Side:
-    """A side from the text of its files; `where` goes before a file's name in errors."""
-    cells = [Cell(*(row[column] for column in Cell._fields)) for row in _rows(files[RESULTS], RESULTS, where)]
+    """A side from the texts of results, summary, lock and parameters; `where` goes before a file's name in errors."""
+    results, summary_of, lock_of, params_of = files
+    cells = [Cell(*(row[column] for column in Cell._fields)) for row in _rows(files[results], results, where)]
     summary = {
         (row["task"], Name(*(row[column] for column in Name._fields)), row["metric"]): row
-        for row in _rows(files[SUMMARY], SUMMARY, where)
+        for row in _rows(files[summary_of], summary_of, where)
     }
     supervisors, ceilings, students = zip(*(cell.models() for cell in cells), strict=True)
     try:
@@ -174,15 +187,15 @@ def parse(files: dict[str, str], where: str = "") -> Side:
         recovered = {model: summary[*model, "pgr"] for model in students}
         pgr = {model: row["reason"] or _interval(row) for model, row in recovered.items()}
     except (KeyError, ValueError):
-        raise UserError(f"{where}{SUMMARY}: does not fit {RESULTS}{_remedy(where)}") from None
-    lock = _yaml(files[LOCK], where + LOCK)
+        raise UserError(f"{where}{summary_of}: does not fit {results}{_remedy(where)}") from None
+    lock = _yaml(files[lock_of], where + lock_of)
     try:
         outputs = [output for stage in lock["stages"].values() for output in stage.get("outs", [])]
         trained = {output["path"]: output["md5"] for output in outputs if output["path"].startswith(TRAINED)}
     except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{where}{LOCK}: not a lock file of DVC") from None
-    params = dict(_dotted(_yaml(files[PARAMS], where + PARAMS)))
-    return Side(files[RESULTS], cells, accuracies, pgr, trained, params)
+        raise UserError(f"{where}{lock_of}: not a lock file of DVC") from None
+    params = dict(_dotted(_yaml(files[params_of], where + params_of)))
+    return Side(files[results], cells, accuracies, pgr, trained, params)
 
 
 def _rows(text: str, path: str, where: str) -> list[Row]:
@@ -190,7 +203,7 @@ def _rows(text: str, path: str, where: str) -> list[Row]:
     reader = csv.DictReader(io.StringIO(text))
     rows = list(reader)
     whole = all(None not in row and None not in row.values() for row in rows)  # as many fields as columns
-    if reader.fieldnames != COLUMNS[path.removeprefix(REPORTS)] or not rows or not whole:
+    if reader.fieldnames != COLUMNS[Path(path).name] or not rows or not whole:
         raise UserError(f"{where}{path}: not a whole table of `evaluate`{_remedy(where)}")
     return rows
 
