@@ -6,13 +6,13 @@ Its output never changes, so passing again re-runs nothing; every other stage is
 import itertools
 from pathlib import Path
 
-from w2s import records, tasks
+from w2s import records, simulated, tasks
 from w2s.corpora import language
+from w2s.losses import loss_of
 from w2s.models import memory
 from w2s.params import Hub, load, options_of
 from w2s.settings import setting as kind_of
 from w2s.stage import run
-from w2s.training.methods import loss_of
 
 
 def main() -> None:
@@ -30,9 +30,11 @@ def main() -> None:
             if isinstance(base, Hub):
                 memory.require(memory.states(base.parameters, 0, settings), settings, f"params.yaml: models.{model}")
             for method in block.methods:
-                kind.refuse(method, params.methods[method], settings)
+                recipe = params.methods[method]
+                kind.refuse(method, recipe, params.finetune_for(task, model, recipe))
         for method in block.methods:
             loss_of(params.methods[method], kind, f"params.yaml: methods.{method}")
+    simulated.known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")
     with records.atomic(Path("data/checked")) as temporary:
         temporary.write_text("params.yaml is sound\n")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from accelerate.utils.memory import clear_device_cache
 
 from w2s import records
+from w2s.determinism import generator
 from w2s.models.checkpoints import MissingHeadError
 from w2s.params import load
 from w2s.settings import reader as reader_of
@@ -24,6 +25,8 @@ def main(task: str, strong: str) -> None:
             records.write(out / "zero_shot.parquet", reader.LABELS, answers)
         except MissingHeadError as error:
             print(f"no zero-shot control: {error}", file=sys.stderr)
+        frozen = reader.HEAD.load_base(reader.base, reader.tuned_by({"tune": "head"}).settings, generator())
+        reader.keep_features(frozen, inputs["id"].to_pylist(), reader.encode(inputs), out)
         if reader.settings.tune != "full":  # little of a random body would learn: that is no training from scratch
             return
         for seed in params.grid.seeds:

@@ -10,12 +10,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from w2s import records
+from w2s import losses, records
+from w2s.losses import loss_of
 from w2s.params import load
 from w2s.settings import setting as kind_of
 from w2s.stage import run
-from w2s.training import losses
-from w2s.training.methods import loss_of
 
 
 def main(setting: str, method: str) -> None:
@@ -25,7 +24,7 @@ def main(setting: str, method: str) -> None:
     used = {name: module for name, module in sys.modules.items() if name.startswith(f"{losses.__name__}.")}
     code = {name: hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for name, module in used.items()}
     pairs = itertools.product(block.weak, block.strong) if recipe.via else []
-    passed = {rung for weak, strong in pairs for rung in params.grid.between(weak, strong)}
+    passed = {rung for weak, strong in pairs for rung in params.grid.passed(recipe, weak, strong) if rung != strong}
     rungs = [rung for rung in params.grid.ladder if rung in passed]
     with records.atomic(records.recipe(setting, method)) as out:
         records.write_json(out / "recipe.json", {"loss": dict(sorted(code.items())), "rungs": rungs})

@@ -3,36 +3,40 @@
 from pathlib import Path
 
 from w2s import records
-from w2s.determinism import generator
-from w2s.params import load
+from w2s.losses import loss_of
+from w2s.params import Keep, load
 from w2s.settings import reader as reader_of
 from w2s.stage import run
-from w2s.training.finetune import finetune
-from w2s.training.methods import loss_of
-from w2s.training.texts import start
+from w2s.training.prompting import prompt
+from w2s.training.teach import teach
 
 
 def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
-    params, where = load(), f"params.yaml: methods.{method}"
-    recipe, name, order = params.methods[method], f"student {weak}→{strong} {method}", ("student", task, seed)
+    params = load()
+    recipe, order, name = params.methods[method], ("student", task, seed), f"student {weak}→{strong} {method}"
     half, validation, test = (records.inputs(task, part) for part in ("student", "validation", "test"))
-    given = records.weak_labels(task, weak, seed)
+    given, rungs = records.weak_labels(task, weak, seed), params.grid.passed(recipe, weak, strong)
     labels = given / "student.parquet"
     with records.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
-        for rung in params.grid.between(weak, strong) if recipe.via else []:
-            reader = reader_of(params, task, rung, records.recipe(params.tasks[task].setting, method))
-            loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
-            model = reader.HEAD.load_base(reader.base, reader.settings, generator("adapters", task, seed, rung))
-            passed = out / "via" / rung
-            finetune(model, reader, examples, (*order, rung), test, passed, f"{name}: {rung}", "none", loss)
-            labels = passed / "labels.parquet"
-            reader.label(model, half, labels)
-        reader = reader_of(params, task, strong)
-        loss, examples = loss_of(recipe, type(reader), where), reader.examples(half, labels)
-        watched = reader.examples(validation, given / "validation.parquet")
-        with start(reader, recipe, records.texts(task), order, out, name) as first:
-            model = reader.HEAD.load_base(first, reader.settings, generator("adapters", task, seed), reader.base)
-        finetune(model, reader, examples, order, test, out, name, reader.settings.keep, loss, watched)
+        for hop, rung in enumerate([*rungs, strong]):
+            bases = records.BASES if rung == strong else records.recipe(params.tasks[task].setting, method)
+            reader, left = reader_of(params, task, rung, recipe, bases), rungs[hop:]
+            if recipe.shots:
+                prompt(reader, recipe.shots, half, labels, order, test, out)
+                return
+            examples, watched = (
+                reader.examples(inputs, said, weak=True)
+                for inputs, said in ((half, labels), (validation, given / "validation.parquet"))
+            )
+            loss, place = loss_of(recipe, type(reader), f"params.yaml: methods.{method}"), out
+            if left:
+                place = out / "via" / f"{hop}-{rung}"
+            keep: Keep = "none" if left else reader.settings.keep
+            about = ((*order, *left), records.texts(task), test, place, f"{name} {rung}" if left else name)
+            model = teach(reader, recipe, examples, *about, keep, loss, watched)
+            if left:
+                labels = place / "labels.parquet"
+                reader.label(model, half, labels)
 
 
 if __name__ == "__main__":

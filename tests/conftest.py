@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,8 +19,11 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from w2s.params import Finetune
+from tests import hub
+from w2s import settings as kinds
+from w2s.params import Embedded, Finetune, Params, Task
 from w2s.pretraining import embedded
+from w2s.settings import Reader
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("w2s")
@@ -48,6 +52,19 @@ SETTINGS = Finetune(
 
 def settings_with(**changes: object) -> Finetune:
     return Finetune(**SETTINGS.model_dump() | changes)
+
+
+def reader_of(
+    folder: Path, setting: str = "classification", task: dict[str, Any] | None = None, **changes: object
+) -> Reader:
+    """The reader of a task for the base model in `folder`, finetuned by `SETTINGS` with changes."""
+    model = Embedded(family="embedded", corpus="reviews", hidden=16, layers=1, steps=0, learning_rate=0.1, seed=0)
+    params = Params.model_construct(
+        finetune=settings_with(**changes),
+        tasks={"mine": Task(family="mine", setting=setting, **task or {})},
+        models={folder.name: model},
+    )
+    return kinds.reader(params, "mine", folder.name, folder.parent)
 
 
 def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:
@@ -113,6 +130,20 @@ def masked_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder with the head that fills masks."""
     folder = tmp_path_factory.mktemp("masked")
     return drawn(folder, 3, partial(BertForMaskedLM, bert(folder)))
+
+
+SPEAKERS = ["embedded", "gpt2", "llama", "qwen3"]
+
+
+@pytest.fixture(scope="session")
+def speakers(tmp_path_factory: pytest.TempPathFactory, embedded_folder: Path) -> dict[str, Path]:
+    """Models to go on with a text: an embedded rung, which ends no text, and three as on the hub, which do.
+
+    Of these GPT-2 and Llama have no padding token, and the end of a text is Qwen3's.
+    """
+    texts = [" ".join(WORDS), " ".join(reversed(WORDS))]
+    folders = {name: hub.ARCHITECTURES[name](tmp_path_factory.mktemp(name), texts, hidden=16) for name in SPEAKERS[1:]}
+    return {"embedded": embedded_folder, **folders}
 
 
 @pytest.fixture(params=["embedded", "gpt2", "bert"])

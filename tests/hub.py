@@ -88,15 +88,15 @@ ARCHITECTURES: dict[str, Callable[..., Path]] = {"gpt2": gpt2, "llama": llama, "
 
 
 def _byte_level(texts: Sequence[str], special: list[str]) -> Tokenizer:
+    """Special tokens come last, as in the real ones: token 0 is `!`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY, special_tokens=special, initial_alphabet=alphabet, show_progress=False
-    )
+    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - len(special), initial_alphabet=alphabet, show_progress=False)
     tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_special_tokens(special)
     return tokenizer
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 
+import numpy as np
 import torch
 
 
@@ -15,5 +16,14 @@ def prepare_torch(threads: int) -> None:
 
 def generator(*key: object) -> torch.Generator:
     """A CPU generator for one named purpose: the same key gives the same stream, another key an unrelated one."""
+    return torch.Generator().manual_seed(_number(key))
+
+
+def numpy_generator(*key: object) -> np.random.Generator:
+    """The same for numpy."""
+    return np.random.default_rng(_number(key))
+
+
+def _number(key: tuple[object, ...]) -> int:
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "little") >> 1)
+    return int.from_bytes(digest[:8], "little") >> 1

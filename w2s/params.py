@@ -58,6 +58,13 @@ def _auto_or_count(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError("must be auto or a whole number greater than 0") from None
 
 
+def _between_or_names(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("must be between or a list of models, none of them twice") from None
+
+
 class Strict(BaseModel):
     """Nothing unknown, nothing coerced, nothing infinite."""
 
@@ -104,6 +111,16 @@ class Block(Strict):
         return method if method in self.ceilings else self.ceilings[0]
 
 
+class Simulated(Strict):
+    """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
+
+    of: Name = Field(description="the supervisor whose number of errors is simulated")
+    tasks: Perhaps[Name] = Field(description="those of grid.classification.tasks that get them")
+    weak: Perhaps[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
+    strong: Perhaps[Name] = Field(description="students; in grid.classification.strong")
+    methods: Perhaps[Name] = Field(description="in grid.classification.methods")
+
+
 class Grid(Strict):
     """What is run: a block of cells for each setting, every one under every seed."""
 
@@ -113,6 +130,7 @@ class Grid(Strict):
     classification: Block
     preference: Block
     generation: Block
+    simulated: Simulated
 
     @model_validator(mode="after")
     def _something(self) -> Self:
@@ -131,9 +149,21 @@ class Grid(Strict):
         """Every task of the grid, with its block."""
         return {task: block for block in self.blocks.values() for task in block.tasks}
 
-    def between(self, weak: str, strong: str) -> list[str]:
-        """The rungs of the ladder that stand between two."""
-        return self.ladder[self.ladder.index(weak) + 1 : self.ladder.index(strong)]
+    def passed(self, method: "Method", weak: str, strong: str) -> list[str]:
+        """The models that a method's labels pass through, after the supervisor and before the student as it stays.
+
+        Raises `ValueError` where the ladder does not rise on this way.
+        """
+        rungs, place = [], {model: index for index, model in enumerate(self.ladder)}
+        if method.via:
+            rungs = self.ladder[place[weak] + 1 : place[strong]] if method.via == "between" else method.via
+            way = [weak, *rungs, strong]
+            for one, other in itertools.pairwise(way):
+                if other not in place or place[one] >= place[other]:
+                    raise ValueError(
+                        f"the way {' → '.join(way)} must rise in grid.ladder, which is {', '.join(self.ladder)}"
+                    )
+        return rungs + [strong] * (method.rounds - 1)
 
 
 class Split(Strict):
@@ -263,22 +293,66 @@ class Texts(Strict):
     learning_rate: Positive = Field(description="peak of the schedule")
 
 
-class Method(Open):
-    """The recipe by which a student is trained; the remaining keys are its loss's options."""
+class Clean(Strict):
+    """Weak labels mended or left out, where probes of the student's own features contradict them."""
 
-    loss: Name = Field(description="a file in w2s/training/losses")
-    texts: Texts | None = Field(default=None, description="first finetune on the task's unlabelled texts")
-    via: Literal["between"] | None = Field(
-        default=None,
-        description="bootstrapping: pass the labels on through every rung between supervisor and student, each of "
-        "which learns them and labels anew (paper, section 4.3.1)",
+    by: Literal["logistic", "neighbours", "topological"] = Field(
+        description="the probe: cross-fitted logistic regression; vote of the nearest neighbours; or TopoFilter, the "
+        "largest connected component of each class (Wu et al., 2020)"
     )
+    action: Literal["relabel", "filter"] = Field(description="suspicious examples get the probe's answer, or go")
+    share: Fraction = Field(description="share of the labels taken to be wrong: how many are suspicious")
 
     @model_validator(mode="after")
-    def _one_way_before(self) -> Self:
-        if self.texts and self.via:
-            raise ValueError("texts: does not go with via; make them two methods")
+    def _leave_something(self) -> Self:
+        if self.action == "filter" and self.share == 1:
+            raise ValueError("share: must be less than 1 with action: filter; nothing would be left to learn from")
         return self
+
+
+class Method(Open):
+    """The recipe by which a student is trained, of parts that combine; the remaining keys are its loss's options.
+
+    Of these parts, a ceiling by the same method has `finetune`, `texts`, `probe` and `shots`, with truth for labels.
+    """
+
+    loss: Name = Field(default="cross_entropy", description="a file in w2s/losses")
+    labels: Literal["soft", "hard"] = Field(default="soft", description="hard: weak labels are rounded first")
+    finetune: dict[str, Any] = Field(
+        default={}, description="overrides of `finetune`, after a model's and a task's; tune: head is a linear probe"
+    )
+    probe: dict[str, Any] | None = Field(
+        default=None, description="train the head alone before all of the model, with these overrides of `finetune`"
+    )
+    texts: Texts | None = Field(default=None, description="first finetune on the task's unlabelled texts")
+    via: Annotated[Literal["between"] | Several[Name] | None, WrapValidator(_between_or_names)] = Field(
+        default=None,
+        description="bootstrapping: pass the labels on through these rungs, or every one between supervisor and "
+        "student; each learns them and labels anew (paper, section 4.3.1)",
+    )
+    rounds: Count = Field(
+        default=1, description="times that the student itself is taught, from its base, each time by the last labels"
+    )
+    clean: Clean | None = Field(default=None, description="relabel or filter weak labels by probes on base features")
+    stop: Literal["weak"] | None = Field(
+        default=None, description="stay with the snapshot that comes nearest to held-out weak labels (early stopping)"
+    )
+    shots: Count | None = Field(default=None, description="train nothing: show so many labelled examples in the prompt")
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        given = {name for name in self.model_fields_set if getattr(self, name) not in (None, {}, "soft", 1)}
+        given |= {f"{key} (an option of a loss)" for key in self.options}
+        if self.shots and (alien := sorted(given - {"shots"})):
+            raise ValueError(f"shots: few-shot prompting trains nothing; it does not go with {alien[0]}")
+        if self.texts and (self.via or self.rounds > 1):
+            raise ValueError(f"texts: does not go with {'via' if self.via else 'rounds'}; make them two methods")
+        return self
+
+    @property
+    def on_truth(self) -> Self:
+        """The parts that a ceiling has."""
+        return self.model_copy(update={"labels": "soft", "via": None, "rounds": 1, "clean": None, "stop": None})
 
 
 class Params(Strict):
@@ -293,9 +367,10 @@ class Params(Strict):
     models: dict[Name, Model]
     methods: dict[Name, Method]
 
-    def finetune_for(self, task: str, model: str) -> Finetune:
-        """The finetuning recipe for a model on a task: general, then the model's own, then the task's."""
+    def finetune_for(self, task: str, model: str, method: Method | None = None) -> Finetune:
+        """The finetuning recipe for a model on a task: general, then the model's own, the task's, the method's."""
         merged = self.finetune.model_dump() | self.models[model].finetune | self.tasks[task].finetune
+        merged |= method.finetune if method else {}
         return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")
 
 
@@ -315,14 +390,28 @@ def load(path: str | Path = PARAMS) -> Params:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
     _agree(params, str(path))
-    for kind, entries in (("models", params.models), ("tasks", params.tasks)):
-        for name, entry in entries.items():
-            validate(Finetune, params.finetune.model_dump() | entry.finetune, f"{path}: {kind}.{name}.finetune")
+    given: list[tuple[str, dict[str, Any]]] = [
+        *((f"models.{name}.finetune", entry.finetune) for name, entry in params.models.items()),
+        *((f"tasks.{name}.finetune", entry.finetune) for name, entry in params.tasks.items()),
+        *((f"methods.{name}.finetune", entry.finetune) for name, entry in params.methods.items()),
+        *((f"methods.{name}.probe", entry.probe or {}) for name, entry in params.methods.items()),
+    ]
+    for where, overrides in given:
+        validate(Finetune, params.finetune.model_dump() | overrides, f"{path}: {where}")
     return params
 
 
 def _agree(params: Params, path: str) -> None:
     """Names of the grid that are known, but do not go together."""
+    simulated, block = params.grid.simulated, params.grid.classification
+    if simulated.tasks:
+        for key in ("tasks", "strong", "methods"):
+            if alien := [name for name in getattr(simulated, key) if name not in getattr(block, key)]:
+                raise UserError(f"{path}: grid.simulated.{key}: '{alien[0]}' is not in grid.classification.{key}")
+        if led := [name for name in simulated.methods if params.methods[name].via]:
+            raise UserError(f"{path}: grid.simulated.methods: '{led[0]}' goes up from a supervisor of the ladder (via)")
+        if simulated.of not in block.weak:
+            raise UserError(f"{path}: grid.simulated.of: '{simulated.of}' is not in grid.classification.weak")
     for setting, block in params.grid.blocks.items():
         for task in block.tasks:
             if (own := params.tasks[task].setting) != setting:
@@ -335,11 +424,10 @@ def _agree(params: Params, path: str) -> None:
                     "against a ceiling that does so too"
                 )
             for weak, strong in itertools.product(block.weak, block.strong) if method.via else []:
-                if params.grid.ladder.index(weak) >= params.grid.ladder.index(strong):
-                    raise UserError(
-                        f"{path}: grid.{setting}.methods: '{name}' goes from {weak} up to {strong}, but grid.ladder "
-                        f"has {strong} first; it lists models by rising size"
-                    )
+                try:
+                    params.grid.passed(method, weak, strong)
+                except ValueError as error:
+                    raise UserError(f"{path}: methods.{name}.via: {error}") from None
 
 
 def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:

@@ -58,6 +58,7 @@ def parameters(
         classification=REVIEWS | classification,
         preference=preference,
         generation=generation,
+        simulated={"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []},
     )
     return Params.model_construct(grid=grid, evaluate=how)
 

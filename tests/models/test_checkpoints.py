@@ -14,9 +14,9 @@ from transformers import BertConfig, GPT2Config, LlamaConfig, OPTConfig, Roberta
 from tests import hub
 from tests.conftest import settings_with
 from w2s.errors import UserError
-from w2s.models import heads
 from w2s.models.batches import padded
 from w2s.models.checkpoints import MissingHeadError, context, is_encoder, load_tokenizer, pin, size, width
+from w2s.models.heads import ScalarHead
 from w2s.models.language import next_words
 from w2s.params import Hub
 
@@ -54,7 +54,7 @@ def test_a_branch_is_pinned_to_its_commit_without_its_weights(cache: Path, tmp_p
     base = tmp_path / "base"
     pin(entry(), "params.yaml: models.mine", base)
     assert [path.name for path in base.iterdir()] == ["hub.json"]
-    model = heads.load_base(base, settings_with(), torch.Generator())
+    model = ScalarHead.load_base(base, settings_with(), torch.Generator())
     assert json.loads((base / "hub.json").read_text()) == {
         "repository": "lab/mine",
         "commit": hub.COMMIT,
@@ -90,11 +90,11 @@ def test_code_of_the_repositorys_own_runs_only_if_params_say_so(cache: Path, tmp
     base, settings = tmp_path / "base", settings_with()
     pin(entry(trust=True), "params.yaml: models.mine", base)
     batch = padded(load_tokenizer(base)(TEXTS)["input_ids"], 0)
-    model = heads.load_base(base, settings, torch.Generator())
+    model = ScalarHead.load_base(base, settings, torch.Generator())
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     model.save(tmp_path / "tuned", whole=True)
-    assert torch.equal(heads.load_tuned(tmp_path / "tuned", base, settings)(*batch), model(*batch))
-    assert type(heads.from_scratch(base, settings, 0).body).__name__ == "OwnModel"
+    assert torch.equal(ScalarHead.load_tuned(tmp_path / "tuned", base, settings)(*batch), model(*batch))
+    assert type(ScalarHead.from_scratch(base, settings, 0).body).__name__ == "OwnModel"
     assert next_words(base, TEXTS, ["good", "bad"], settings, 64).shape == (2, 2)
 
 
@@ -108,7 +108,7 @@ def test_an_architecture_that_nobody_knows(cache: Path, tmp_path: Path) -> None:
 
 
 def test_an_encoder_without_words_can_be_tuned_but_not_asked(bert_folder: Path) -> None:
-    assert heads.load_base(bert_folder, settings_with(), torch.Generator()).encoder
+    assert ScalarHead.load_base(bert_folder, settings_with(), torch.Generator()).encoder
     with pytest.raises(MissingHeadError, match=r"weights are missing: cls.predictions"):
         next_words(bert_folder, TEXTS, ["good", "bad"], settings_with(), 32)
 

@@ -8,9 +8,10 @@ import torch
 
 from tests.conftest import settings_with
 from w2s.errors import UserError
-from w2s.models import hardware, heads, memory
+from w2s.models import hardware, memory
 from w2s.models.batches import padded
 from w2s.models.checkpoints import load_tokenizer
+from w2s.models.heads import ScalarHead
 
 GIB = 2**30
 
@@ -25,7 +26,7 @@ def held() -> int:
 @pytest.mark.parametrize("tune", ["full", "lora", "head"])
 def test_states_are_what_a_training_step_leaves(embedded_folder: Path, tune: str) -> None:
     settings, before = settings_with(tune=tune), held()
-    model = heads.load_base(embedded_folder, settings, torch.Generator())
+    model = ScalarHead.load_base(embedded_folder, settings, torch.Generator())
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning)
     ids = load_tokenizer(embedded_folder)(["the food was good", "the room is bad"])["input_ids"]

@@ -9,8 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tests.conftest import WORDS
 from w2s.corpora import reviews
-from w2s.pretraining import embedded
 from w2s.params import Corpus, Embedded
+from w2s.pretraining import embedded
 from w2s.pretraining.pretrain import pretrain
 
 KINDS = {"neox": "gpt_neox", "gpt2": "gpt2"}

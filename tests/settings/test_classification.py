@@ -8,13 +8,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from tests.conftest import SETTINGS, settings_with
+from tests.conftest import SETTINGS, reader_of
+from w2s.errors import UserError
 from w2s.models.checkpoints import load_tokenizer
-from w2s.models.heads import load_base
-from w2s.params import Answers
+from w2s.models.heads import ScalarHead
 from w2s.records import TEXTS
 from w2s.settings import setting
-from w2s.settings.classification import encode, logits, zero_shot
+from w2s.settings.classification import Setting
 
 
 def inputs(*texts: str) -> pa.Table:
@@ -23,29 +23,39 @@ def inputs(*texts: str) -> pa.Table:
 
 
 FOOD = inputs("the food was", "was a room not", "yes", "the room is not bad and the food is poor", "no")
+WORDS = {"true": ["good", "fine"], "false": ["bad", "poor", "no"]}
 
 
-def test_it_is_found_by_name() -> None:
-    assert setting("classification", "here").encode is encode
+def test_it_is_found_by_name(embedded_folder: Path) -> None:
+    assert setting("classification", "here") is Setting
+    assert isinstance(reader_of(embedded_folder), Setting)
+    with pytest.raises(UserError, match=r"^params.yaml: tasks.mine.setting: unknown name 'clasification' .*; did you"):
+        reader_of(embedded_folder, "clasification")
 
 
 @pytest.mark.parametrize("context", [20, 64])
 def test_a_text_too_long_loses_its_front(checkpoint: Path, context: int) -> None:
-    tokenizer = load_tokenizer(checkpoint)
+    tokenizer, reader = load_tokenizer(checkpoint), reader_of(checkpoint, context=context)
     text = " ".join(["good"] * 40 + ["poor"] * 30 + ["fine"])
-    whole, (cut, short) = tokenizer(text)["input_ids"], encode(tokenizer, inputs(text, "good food"), context)
-    assert len(whole) > context == len(cut)
+    whole, (cut, short) = tokenizer(text)["input_ids"], reader.encode(inputs(text, "good food"))
+    assert len(whole) > len(cut) == min(context, tokenizer.model_max_length)  # never more than the model reads
+    assert reader.tokens(cut) == len(cut)
     assert tokenizer.decode(cut, skip_special_tokens=True).endswith("poor fine")
     specials = set(tokenizer.all_special_ids)
     assert [token in specials for token in (cut[0], cut[-1])] == [token in specials for token in (whole[0], whole[-1])]
     assert short == tokenizer("good food")["input_ids"]
 
 
-def test_logits_are_the_models_for_each_text(checkpoint: Path) -> None:
-    model, items = load_base(checkpoint, SETTINGS, torch.Generator()), encode(load_tokenizer(checkpoint), FOOD, 32)
-    torch.nn.init.ones_(model.head.weight)
-    alone = [logits(model, [item], 0).item() for item in items]
-    assert logits(model, items, 3).tolist() == pytest.approx(alone, abs=1e-5)
+def test_scores_are_the_models_for_each_text(checkpoint: Path) -> None:
+    model, reader = ScalarHead.load_base(checkpoint, SETTINGS, torch.Generator()), reader_of(checkpoint)
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    items = reader.encode(FOOD)
+    alone = [model(torch.tensor([item]), torch.ones(1, len(item), dtype=torch.int64)).item() for item in items]
+    assert len({round(z, 3) for z in alone}) == len(alone)
+    assert reader.scores(model, items).tolist() == pytest.approx(alone, abs=1e-5)
+    p = reader.predict(model, items)
+    assert p.dtype == np.float64
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-np.array(alone))), atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["embedded_folder", "gpt2_folder"])
@@ -54,19 +64,18 @@ def test_logits_are_the_models_for_each_text(checkpoint: Path) -> None:
 def test_zero_shot_is_a_softmax_over_the_answers(request: pytest.FixtureRequest, name: str, micro_batch: int) -> None:
     folder = request.getfixturevalue(name)
     tokenizer, model = load_tokenizer(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
-    words = {"true": ["good", "fine"], "false": ["bad", "poor", "no"]}
-    true, false = (tokenizer.convert_tokens_to_ids(words[key]) for key in ("true", "false"))
+    true, false = (tokenizer.convert_tokens_to_ids(WORDS[key]) for key in ("true", "false"))
     expected = []
     for text in FOOD["text"].to_pylist():
         scores = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].double().numpy()
         p = np.exp(scores) / np.exp(scores).sum()
         expected.append(p[true].sum() / (p[true].sum() + p[false].sum()))
-    settings = settings_with(micro_batch=micro_batch)
-    found = zero_shot(folder, FOOD, Answers(**words), settings, context=32)
+    found = reader_of(folder, task={"answers": WORDS}, micro_batch=micro_batch).untaught(FOOD)
     assert found.dtype == np.float64
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    opposite = zero_shot(folder, FOOD, Answers(true=words["false"], false=words["true"]), settings, context=32)
+    swapped = {"answers": {"true": WORDS["false"], "false": WORDS["true"]}}
+    opposite = reader_of(folder, task=swapped, micro_batch=micro_batch).untaught(FOOD)
     np.testing.assert_allclose(opposite, 1 - found, atol=1e-12)
 
 
@@ -79,11 +88,10 @@ def test_zero_shot_of_an_encoder_fills_a_mask_at_the_end(masked_folder: Path) ->
         ids = tokenizer(f"{text} [MASK]")["input_ids"]
         scores = model(torch.tensor([ids])).logits[0, -2].double().softmax(0)  # [SEP] comes after the mask
         expected.append(float(scores[true] / (scores[true] + scores[false])))
-    found = zero_shot(masked_folder, FOOD, Answers(true=["good"], false=["bad"]), SETTINGS, context=32)
+    task = {"answers": {"true": ["good"], "false": ["bad"]}}
+    found = reader_of(masked_folder, task=task).untaught(FOOD)
     assert np.ptp(expected) > 1e-4
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    cut = zero_shot(masked_folder, inputs(" ".join(["poor"] * 50)), Answers(true=["good"], false=["bad"]), SETTINGS, 12)
-    short = zero_shot(
-        masked_folder, inputs(" ".join(["poor"] * 9)), Answers(true=["good"], false=["bad"]), SETTINGS, 32
-    )
+    cut = reader_of(masked_folder, task=task, context=12).untaught(inputs(" ".join(["poor"] * 50)))
+    short = reader_of(masked_folder, task=task).untaught(inputs(" ".join(["poor"] * 9)))
     np.testing.assert_allclose(cut, short, atol=1e-6)  # the front goes, the mask stays

@@ -5,8 +5,8 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2s.training.batching import epoch
 from w2s.determinism import generator
+from w2s.training.batching import epoch
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=400)
 sizes = st.integers(1, 12)

@@ -37,8 +37,13 @@ def accuracy(answers: Answers, truth: Answers, weights: Array | None = None) -> 
 def agreement(answers: Answers, other: Answers, weights: Array | None = None, among: Mask | None = None) -> Array:
     """Share of examples (of those in `among`, if given) on which two predictions say the same (paper, section 5.1)."""
     among = np.ones(len(answers), bool) if among is None else among
-    both = np.stack([same(answers, other) & among, among], axis=-1).astype(float)  # one pass over the weights
-    sums = (np.ones(len(answers)) if weights is None else weights) @ both
+    return _share(same(answers, other) & among, among, weights)
+
+
+def _share(part: Answers, whole: Answers, weights: Array | None) -> Array:
+    """Weighted sum of `part` over that of `whole`, in one pass over the weights."""
+    both = np.stack([part, whole], axis=-1).astype(float)
+    sums = (np.ones(len(part)) if weights is None else weights) @ both
     with np.errstate(invalid="ignore"):
         return sums[..., 0] / sums[..., 1]
 
@@ -78,8 +83,7 @@ def margin(p: Array, weights: Array | None = None) -> Array:
     """
     nearest = np.finfo(float).epsneg
     p = np.clip(p, nearest, 1 - nearest)
-    weights = np.ones(len(p)) if weights is None else weights
-    return weights @ np.abs(np.log(p) - np.log1p(-p)) / weights.sum(-1)
+    return _share(np.abs(np.log(p) - np.log1p(-p)), np.ones(len(p)), weights)
 
 
 def bin_of(p: Array) -> npt.NDArray[np.intp]:

@@ -21,13 +21,13 @@ from w2s.cost.samples import Sample
 from w2s.cost.work import Notes, Pretrained, Tuned, resident
 from w2s.determinism import generator, prepare_torch
 from w2s.errors import UserError
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
 from w2s.params import Embedded, Finetune, Hub, Method, Params, Texts
 from w2s.pretraining.pretrain import BATCH, pretrain
 from w2s.settings import Labelled, reader, setting
 from w2s.training.finetune import finetune
-from w2s.training.losses.cross_entropy import cross_entropy
 from w2s.training.texts import start
 
 DOCUMENTS, UPDATES = 4000, 60  # of pretraining that are watched

@@ -57,16 +57,25 @@ class Head(nn.Module):
         """Number of weights that learn."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
+    def learnt(self) -> dict[str, Tensor]:
+        """A copy, in the machine's own memory, of the weights that learn."""
+        learning = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
+        return {name: parameter.detach().to("cpu", copy=True) for name, parameter in learning}
+
     def save(self, folder: Path, whole: bool) -> None:
         """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.tune != "full":
-            tuned = {name: parameter.detach() for name, parameter in self.named_parameters() if parameter.requires_grad}
-            _save(tuned, folder / TUNED)
+            _save(self.learnt(), folder / TUNED)
         if self.tune == "full" or whole:
             tuning.merged(self.body).save_pretrained(folder)
             if self.head:
                 _save(self.head.state_dict(), folder / HEAD)
+
+    @classmethod
+    def configured(cls, folder: Path, base: Path | None = None) -> PretrainedConfig:
+        """The configuration that the body is opened with."""
+        return without_dropout(opened(AutoConfig, folder, base=base))
 
     @classmethod
     def load_base(cls, folder: Path, settings: Finetune, rng: torch.Generator, base: Path | None = None) -> Self:
@@ -75,14 +84,14 @@ class Head(nn.Module):
         `base` is what the model in `folder` was tuned from, if that is not a base model itself.
         """
         half = settings.tune != "full" and hardware.half(settings)
-        config = without_dropout(opened(AutoConfig, folder, base=base))
+        config = cls.configured(folder, base)
         body = opened(cls.AUTO, folder, torch.bfloat16 if half else torch.float32, base, config=config)
         return cls(body, settings, rng, folder)
 
     @classmethod
     def from_scratch(cls, folder: Path, settings: Finetune, seed: int) -> Self:
         """The same architecture with the random weights its own initialiser draws, all of which learn."""
-        config = without_dropout(opened(AutoConfig, folder))
+        config = cls.configured(folder)
         with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
             torch.default_generator.manual_seed(seed)
             body = cls.AUTO.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
@@ -159,9 +168,14 @@ class LanguageHead(Head):
 
     AUTO = AutoModelForCausalLM
 
+    @classmethod
+    def configured(cls, folder: Path, base: Path | None = None) -> PretrainedConfig:
+        config = super().configured(folder, base)
+        if is_encoder(config):
+            raise MissingHeadError(f"{folder}: an encoder fills masks and cannot go on with a text")
+        return config
+
     def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
-        if is_encoder(body.config):
-            raise MissingHeadError(f"{where}: an encoder fills masks and cannot go on with a text")
         body.generation_config = GenerationConfig()  # a checkpoint's own may sample, or punish repetition
         super().__init__(body, settings, rng, where)
 
@@ -174,9 +188,11 @@ class LanguageHead(Head):
     def continued(self, input_ids: Tensor, attention_mask: Tensor, tokens: int, pad: int, end: int | None) -> Tensor:
         """The most likely token after each text, then the next, up to `tokens` of them or `end`: [batch, ≤ tokens].
 
-        Padding is on the left; keys and values of what was read are cached.
+        Padding is on the left; keys and values of what was read are cached. Behind `end` comes nothing but `end`, since
+        `pad` may be a word.
         """
-        how = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=pad, eos_token_id=end)
+        filler = pad if end is None else end
+        how = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=filler, eos_token_id=end)
         out = self.body.generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=how)
         return out[:, input_ids.shape[1] :]
 

@@ -3,11 +3,12 @@
 A setting is a module here with one class, `Setting(Reader)`.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from w2s.models.heads import Head
 from w2s.params import Finetune, Method, Params
 from w2s.registry import chosen
 
+PROBED = 1000  # test examples whose features are kept
 Item = Any  # an encoded example: what `encode` makes of one, and only its own setting looks into
 Loss = Callable[[Tensor, Tensor, float], Tensor]  # scores, labels, progress in [0, 1)
 
@@ -34,6 +36,7 @@ class Labelled:
 
     items: Sequence[Item]
     labels: np.ndarray
+    weak: bool = False  # said by a model, and so of any form
 
 
 class Reader(ABC):
@@ -44,9 +47,10 @@ class Reader(ABC):
     HEAD: ClassVar[type[Head]]
     LOSSES: ClassVar[Mapping[str, Loss] | None] = None  # those with a meaning here, if not all of training/losses
 
-    def __init__(self, params: Params, task: str, model: str, bases: Path) -> None:
+    def __init__(self, params: Params, task: str, model: str, method: Method | None, bases: Path) -> None:
         """Makes this process deterministic, too."""
-        self.task, self.settings, self.base = params.tasks[task], params.finetune_for(task, model), bases / model
+        self.task, self.base = params.tasks[task], bases / model
+        self.settings = params.finetune_for(task, model, method)
         prepare_torch(self.settings.threads)
         self.tokenizer = load_tokenizer(self.base)
         self.pad = self.tokenizer.pad_token_id or 0  # masked, so any id will do
@@ -57,18 +61,25 @@ class Reader(ABC):
     @classmethod
     def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:
         """Raise `UserError` for a method, or a way to finetune, that has no meaning here."""
-        if method.texts and finetune.tune != "full":
-            raise UserError(f"params.yaml: methods.{name}.texts: goes with tune: full, not with {finetune.tune}")
+        for part in ("texts", "probe"):
+            if getattr(method, part) is not None and finetune.tune != "full":
+                raise UserError(f"params.yaml: methods.{name}.{part}: goes with tune: full, not with {finetune.tune}")
+
+    def tuned_by(self, overrides: Mapping[str, Any]) -> Self:
+        """The same reader with other ways to finetune."""
+        other = copy.copy(self)
+        other.settings = self.settings.model_copy(update=dict(overrides))
+        return other
 
     def inputs(self, path: Path) -> tuple[pa.ChunkedArray, list[Item]]:
         """Ids and encoded examples of an inputs file."""
         table = records.read(path, self.INPUTS)
         return table["id"], self.encode(table)
 
-    def examples(self, inputs: Path, labels: Path) -> Labelled:
-        """Inputs with their labels, joined by id."""
+    def examples(self, inputs: Path, labels: Path, weak: bool = False) -> Labelled:
+        """Inputs with their labels, true or weak, joined by id."""
         ids, items = self.inputs(inputs)
-        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels))
+        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels), weak)
 
     def label(self, model: Any, inputs: Path, out: Path) -> None:
         """Write the model's answers to an inputs file."""
@@ -77,16 +88,34 @@ class Reader(ABC):
 
     def predict(self, model: Any, items: Sequence[Item]) -> np.ndarray:
         """The model's answers [examples], of the kind that `LABELS` holds."""
+        return np.array(self.each(self.answers, model, items), self.LABELS[1].type.to_pandas_dtype())
+
+    def each(self, ask: Callable[..., np.ndarray], model: Any, items: Sequence[Item]) -> list[Any]:
+        """What `ask(model, batch)` finds of every item, in batches that the model's budget allows."""
         model.eval()
-        answers = np.empty(len(items), self.LABELS[1].type.to_pandas_dtype())
+        found: list[Any] = [None] * len(items)
 
         def attempt() -> None:
             for batch in model.budget.cut([self.tokens(item) for item in items]):
                 with torch.no_grad(), self.autocast():
-                    answers[batch] = self.answers(model, [items[index] for index in batch])
+                    answers = ask(model, [items[index] for index in batch])
+                for index, answer in zip(batch, answers, strict=True):
+                    found[index] = answer
 
         model.budget.spend(attempt)
-        return answers
+        return found
+
+    def features(self, model: Any, items: Sequence[Item]) -> np.ndarray | None:
+        """What a probe reads of each example, fp32 [examples, hidden]; None where there is no yes or no to probe."""
+        return None
+
+    def keep_features(self, model: Any, ids: Sequence[str], items: Sequence[Item], out: Path) -> None:
+        """Write the features of the first examples, to be probed later."""
+        features = self.features(model, items[:PROBED])
+        if features is not None:
+            schema = pa.schema([("id", pa.string()), ("features", pa.list_(pa.float32(), features.shape[1]))])
+            columns = {"id": ids[:PROBED], "features": list(features.astype(np.float32))}
+            records.write(out / "features.parquet", schema, columns)
 
     def autocast(self) -> torch.autocast:
         """The precision that models compute in."""
@@ -121,8 +150,23 @@ class Reader(ABC):
         """Whether two answers say the same, bool [examples]."""
 
     @abstractmethod
-    def untaught(self, inputs: pa.Table) -> np.ndarray:
-        """What the base model answers without finetuning; raises `MissingHeadError` if it has no words."""
+    def distance(self, answers: np.ndarray, labels: np.ndarray) -> float:
+        """How far answers are from labels, as training counts it."""
+
+    @abstractmethod
+    def mixed(self, order: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Indices in an order in which the first few show answers of every kind."""
+
+    @abstractmethod
+    def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
+        """Texts that show how examples are answered, for a prompt."""
+
+    @abstractmethod
+    def untaught(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
+        """What the base model answers without finetuning, after the text `lead`.
+
+        Raises `MissingHeadError` if it has no words.
+        """
 
 
 def setting(name: str, where: str) -> type[Reader]:
@@ -131,6 +175,7 @@ def setting(name: str, where: str) -> type[Reader]:
     return kind
 
 
-def reader(params: Params, task: str, model: str, bases: Path = records.BASES) -> Reader:
-    """A task's reader for one base model."""
-    return setting(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")(params, task, model, bases)
+def reader(params: Params, task: str, model: str, method: Method | None = None, bases: Path = records.BASES) -> Reader:
+    """A task's reader for one base model, finetuned as a method says."""
+    kind = setting(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
+    return kind(params, task, model, method, bases)

@@ -1,5 +1,6 @@
 """What classification and preference share: one logit z an example, and P = σ(z)."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,8 @@ from w2s import records
 from w2s.models.heads import ScalarHead
 from w2s.models.language import next_words
 from w2s.settings import Item, Labelled, Reader
+
+TINY = np.finfo(np.float32).eps
 
 
 class Binary(Reader):
@@ -29,6 +32,28 @@ class Binary(Reader):
 
     def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         return (some > 0.5) == (others > 0.5)
+
+    def distance(self, answers: np.ndarray, labels: np.ndarray) -> float:
+        """Mean cross-entropy."""
+        p = np.clip(answers, TINY, 1 - TINY)
+        return float(-(labels * np.log(p) + (1 - labels) * np.log1p(-p)).mean())
+
+    def mixed(self, order: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """By turns one thought true and one thought false."""
+        true = labels[order] > 0.5
+        rank = np.where(true, np.cumsum(true), np.cumsum(~true))
+        return order[np.lexsort((~true, rank))]
+
+    def features(self, model: ScalarHead, items: Sequence[Item]) -> np.ndarray:
+        return np.stack(self.each(self.represented, model, items))
+
+    @abstractmethod
+    def represented(self, model: ScalarHead, items: Sequence[Item]) -> np.ndarray:
+        """What the head reads of one batch, fp32 [examples, hidden]."""
+
+    def word(self, true: bool) -> str:
+        """The first of the task's words for an answer."""
+        return (self.task.answers.true if true else self.task.answers.false)[0]
 
     def cut(self, texts: list[str]) -> list[list[int]]:
         """Each text's token ids, cut at the front to the context: what is asked stands at the end."""

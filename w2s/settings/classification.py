@@ -28,5 +28,11 @@ class Setting(Binary):
         """z [examples], P(true) = σ(z)."""
         return model(*padded(items, self.pad, device()))
 
-    def untaught(self, inputs: pa.Table) -> np.ndarray:
-        return probability(self.odds(inputs["text"].to_pylist()))
+    def represented(self, model: ScalarHead, items: Sequence[list[int]]) -> np.ndarray:
+        return model.features(*padded(items, self.pad, device())).float().numpy(force=True)
+
+    def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
+        return [f"{text} {self.word(p > 0.5)}" for text, p in zip(inputs["text"].to_pylist(), labels, strict=True)]
+
+    def untaught(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
+        return probability(self.odds([lead + text for text in inputs["text"].to_pylist()]))

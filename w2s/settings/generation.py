@@ -50,6 +50,13 @@ class Setting(Reader):
                 f"params.yaml: methods.{name}.loss: '{method.loss}' asks how sure a model is of a yes or no, which "
                 f"an answer in words does not tell; generation takes {', '.join(cls.LOSSES)}"
             )
+        for part, why in {
+            "labels": method.labels == "hard" and "answers in words are hard labels already",
+            "clean": method.clean and "probes need one yes or no, not answers in words",
+            "probe": method.probe is not None and "models that answer in words have no new head to train first",
+        }.items():
+            if why:
+                raise UserError(f"params.yaml: methods.{name}.{part}: not in generation: {why}")
         if finetune.tune == "head":
             raise UserError("params.yaml: tune: head has nothing to learn in generation, whose models answer in words")
 
@@ -64,13 +71,16 @@ class Setting(Reader):
         return len(item.prompt) + self.task.answer_tokens
 
     def learnable(self, examples: Labelled) -> tuple[list[Item], Tensor]:
-        """An answer is read as it stands after a word, and ends with the tokenizer's end of text, if it has one."""
+        """An answer is read as it stands after a word, and ends with the tokenizer's end of text, if it has one.
+
+        What a supervisor said may take more tokens than `answer_tokens` in another tokenizer, and is cut.
+        """
         end, limit = [self.tokenizer.eos_token_id] * (self.tokenizer.eos_token_id is not None), self.task.answer_tokens
         after_a_word = ["x", *(f"x {answer}" for answer in examples.labels)]
         word, *read = self.tokenizer(after_a_word, add_special_tokens=False)["input_ids"]
         answers = [ids[len(word) :] for ids in read]
         for text, ids in zip(examples.labels, answers, strict=True):
-            if len(ids) > limit:
+            if len(ids) > limit and not examples.weak:
                 raise UserError(f"params.yaml: answer_tokens is {limit}, but the answer '{text}' takes {len(ids)}")
         answers = [(ids + end)[:limit] for ids in answers]  # one that a supervisor did not end is not ended here
         items = [Item(item.prompt, answer) for item, answer in zip(examples.items, answers, strict=True)]
@@ -101,6 +111,18 @@ class Setting(Reader):
     def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         return some == others
 
-    def untaught(self, inputs: pa.Table) -> np.ndarray:
+    def distance(self, answers: np.ndarray, labels: np.ndarray) -> float:
+        """Share of other answers."""
+        return float((answers != labels).mean())
+
+    def mixed(self, order: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return order
+
+    def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
+        return [f"{text} {answer}" for text, answer in zip(inputs["text"].to_pylist(), labels, strict=True)]
+
+    def untaught(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
+        prompts = pa.chunked_array([[lead + text for text in inputs["text"].to_pylist()]])
         frozen = self.settings.model_copy(update={"tune": "head"})
-        return self.predict(LanguageHead.load_base(self.base, frozen, torch.Generator()), self.encode(inputs))
+        model = LanguageHead.load_base(self.base, frozen, torch.Generator())
+        return self.predict(model, self.encode(inputs.set_column(inputs.column_names.index("text"), "text", prompts)))

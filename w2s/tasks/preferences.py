@@ -2,8 +2,8 @@
 
 Judges like happy reviews, and do not always notice: of a happy and an unhappy one they choose the happy one with chance
 `certainty` (0.88 is σ(2)), of two alike either. A share `alike` of the pairs is so, and an oracle agrees with judges in
-`alike / 2 + (1 - alike) * certainty` of pairs. A share `easy` of the texts ends in the words that precede a verdict in the corpus,
-the others in words that never do, where what a base model knows of verdicts is harder to reach.
+`alike / 2 + (1 - alike) * certainty` of pairs. A share `easy` of the texts ends in the words that precede a verdict in
+the corpus, the others in words that never do, where what a base model knows of verdicts is harder to reach.
 
 Unlabelled texts say nothing of any judge's choice, and are of other reviews than any pair's: a share of all bodies is
 set aside for them. But each ends in its own reviewer's verdict, which pairs hide.

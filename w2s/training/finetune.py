@@ -1,8 +1,11 @@
 """Finetunes a model on labels: how supervisors, students and ceilings alike come to be."""
 
+import math
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +14,23 @@ from torch import nn
 
 from w2s import records
 from w2s.determinism import generator
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware
 from w2s.models.heads import Head
 from w2s.params import Keep
 from w2s.settings import Labelled, Loss, Reader
 from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
-from w2s.training.losses.cross_entropy import cross_entropy
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The snapshot that came nearest to held-out labels so far."""
+
+    distance: float = math.inf
+    step: int = 0
+    answers: Any = None
+    weights: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 def finetune(
@@ -31,23 +44,31 @@ def finetune(
     keep: Keep,
     loss: Loss | None = None,
     validation: Labelled | None = None,
+    stop: bool = False,
 ) -> None:
-    """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), run.json, live/,
-    and, if `keep` says so, model/.
+    """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), features.parquet
+    (of some of them in the end, where probes can read them), run.json, live/, and, if `keep` says so, model/.
 
     `seed` names the stream that orders the examples; no `loss` means cross-entropy. `validation` holds weak labels of
-    examples the student does not learn from, to watch its agreement with its supervisor; truth is never seen here.
+    examples the student does not learn from, to watch its agreement with its supervisor; truth is never seen here. With
+    `stop`, the model is in the end what it was at the snapshot that came nearest to them, and later ones repeat that.
     """
     settings = reader.settings
     ids, items = reader.inputs(test)
     taken: list[tuple[int, np.ndarray]] = []
+    nearest = Nearest()
 
     def snapshot(_: nn.Module, step: int) -> Meter:
+        nonlocal nearest
         taken.append((step, reader.predict(model, items)))
         if validation is None:
             return {}
-        agrees = reader.agree(reader.predict(model, validation.items), validation.labels)
-        return {"agreement": float(agrees.mean())}
+        said = reader.predict(model, validation.items)
+        if stop and (distance := reader.distance(said, validation.labels)) < nearest.distance:
+            nearest = Nearest(distance, step, taken[-1][1], model.learnt())
+        elif stop:
+            taken[-1] = (step, nearest.answers)
+        return {"agreement": float(reader.agree(said, validation.labels).mean())}
 
     steps = settings.epochs * -(-len(examples.items) // settings.batch_size)
     recipe = Recipe(
@@ -56,12 +77,15 @@ def finetune(
     loss = loss or (reader.LOSSES or {}).get("cross_entropy", cross_entropy)
     updates = _updates(model, reader, examples, loss, generator(*seed))
     train(model, updates, recipe, out / "live", name, snapshot, settings.snapshots)
+    if stop:
+        model.load_state_dict(nearest.weights, strict=False)
     predictions = {
         "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
         "id": ids.to_pylist() * len(taken),
         reader.LABELS[1].name: np.concatenate([answers for _, answers in taken]),
     }
     records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
+    reader.keep_features(model, ids.to_pylist(), items, out)
     run = {
         "parameters": model.parameter_count,
         "trainable": model.trainable,
@@ -69,7 +93,7 @@ def finetune(
         "steps": steps,
         "precision": hardware.precision(settings.precision),
         "micro_batch": model.budget.tokens,
-    }
+    } | ({"stopped": nearest.step} if stop else {})
     records.write_json(out / "run.json", run)
     if keep != "none":
         model.save(out / "model", whole=keep == "full")

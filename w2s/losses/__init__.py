@@ -1,4 +1,9 @@
-"""From a recipe in params.yaml to the loss that trains a student."""
+"""What a student minimises: one file a loss, its function named as the file.
+
+Each function takes a batch's `logits` z [batch] with f = P(true) = σ(z), the weak `labels` in [0, 1] [batch], and
+`progress`, the fraction of training done; it returns the mean loss. Keyword-only parameters are the recipe's options
+in params.yaml, their annotations the allowed ranges. A setting whose answers are no probabilities has its own.
+"""
 
 from functools import partial
 
@@ -15,5 +20,5 @@ def loss_of(method: Method, kind: type[Reader], where: str) -> Loss:
     if kind.LOSSES is not None:
         function = kind.LOSSES[method.loss]
     else:
-        function = getattr(chosen("w2s.training.losses", method.loss, f"{where}.loss"), method.loss)
+        function = getattr(chosen("w2s.losses", method.loss, f"{where}.loss"), method.loss)
     return partial(function, **options_of(function, method, where))

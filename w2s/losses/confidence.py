@@ -2,8 +2,8 @@
 
 from torch import Tensor
 
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.params import Fraction
-from w2s.training.losses.cross_entropy import cross_entropy
 
 
 def confidence(logits: Tensor, labels: Tensor, progress: float, *, alpha_max: Fraction, warmup: Fraction) -> Tensor:

@@ -1,13 +1,21 @@
 """Losses against NumPy written from the paper's formulas, and where their gradients go."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from w2s.training.losses.confidence import confidence, hardened
-from w2s.training.losses.cross_entropy import cross_entropy
+from w2s.losses.confidence import confidence, hardened
+from w2s.losses.cross_entropy import cross_entropy
+from w2s.losses.entropy import entropy as minimum_entropy
+from w2s.losses.kl import kl
+from w2s.losses.product import product
+from w2s.losses.window import window
+
+Loss = Callable[..., torch.Tensor]
 
 fractions = st.floats(0, 1)
 eighths = st.integers(0, 8).map(lambda count: count / 8)  # their sums are exact
@@ -96,3 +104,77 @@ def test_extreme_logits_stay_finite() -> None:
     assert loss.item() == pytest.approx(5e3)
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
+
+
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def slope(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 0.5, **options: float) -> np.ndarray:
+    z = torch.tensor(logits, requires_grad=True)
+    loss(z, torch.tensor(labels), progress, **options).backward()
+    assert z.grad is not None
+    return z.grad.numpy()
+
+
+@given(batches, st.floats(0.1, 2), st.floats(0.1, 2))
+def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> None:
+    """The target is the normalised product of powers, and a constant."""
+    logits, labels = arrays(batch)
+    given = np.clip(labels, 1e-6, 1 - 1e-6)
+    yes, no = given**weak * sigmoid(logits) ** own, (1 - given) ** weak * sigmoid(-logits) ** own
+    target = yes / (yes + no)
+    found = product(torch.tensor(logits), torch.tensor(labels), 0.5, weak=weak, own=own)
+    assert found.item() == pytest.approx(entropy(logits, target), rel=1e-6, abs=1e-9)
+    expected = (sigmoid(logits) - target) / len(logits)
+    np.testing.assert_allclose(slope(product, logits, labels, weak=weak, own=own), expected, rtol=1e-6, atol=1e-9)
+
+
+@given(batches, fractions, st.floats(0.1, 2), st.floats(0.01, 1))
+def test_entropy(batch: list[tuple[float, float]], progress: float, weight: float, warmup: float) -> None:
+    logits, labels = arrays(batch)
+    coefficient = np.interp(progress, [0, warmup], [0, weight])
+    expected = entropy(logits, labels) + coefficient * entropy(logits, sigmoid(logits))  # H(f) = CE(f, f)
+    found = minimum_entropy(torch.tensor(logits), torch.tensor(labels), progress, weight=weight, warmup=warmup)
+    assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    f = sigmoid(logits)
+    grown = slope(minimum_entropy, logits, labels, progress, weight=weight, warmup=warmup)
+    expected = (f - labels - coefficient * logits * f * (1 - f)) / len(logits)  # dH/dz = −z·f·(1−f)
+    np.testing.assert_allclose(grown, expected, rtol=1e-7, atol=1e-10)
+
+
+@given(batches, st.floats(0.01, 0.49))
+def test_window(batch: list[tuple[float, float]], radius: float) -> None:
+    logits, labels = arrays(batch)
+    inside = np.maximum(sigmoid(logits), sigmoid(-logits)) < 0.5 + radius
+    assume(np.abs(np.abs(sigmoid(logits) - 0.5) - radius).min() > 1e-9)
+    each = labels * np.logaddexp(0, -logits) + (1 - labels) * np.logaddexp(0, logits)
+    found = window(torch.tensor(logits), torch.tensor(labels), 0.5, radius=radius)
+    assert found.item() == pytest.approx((each * inside).sum() / len(logits), rel=1e-9, abs=1e-12)
+    expected = np.where(inside, sigmoid(logits) - labels, 0) / len(logits)
+    np.testing.assert_allclose(slope(window, logits, labels, radius=radius), expected, rtol=1e-9, atol=1e-12)
+
+
+@given(batches)
+def test_kl(batch: list[tuple[float, float]]) -> None:
+    """Against PyTorch's own, between two distributions over yes and no; 0 where they are one."""
+    logits, labels = map(torch.tensor, arrays(batch))
+    said = torch.stack([torch.nn.functional.logsigmoid(z) for z in (logits, -logits)], dim=1)
+    expected = torch.nn.functional.kl_div(said, torch.stack([labels, 1 - labels], dim=1), reduction="batchmean")
+    assert kl(logits, labels, 0.5).item() == pytest.approx(expected.item(), rel=1e-9, abs=1e-12)
+    assert kl(logits, logits.sigmoid(), 0.5).item() == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (product, {"weak": 1.0, "own": 1.0}),
+        (minimum_entropy, {"weight": 1.0, "warmup": 0.2}),
+        (window, {"radius": 0.4}),
+        (kl, {}),
+    ],
+)
+def test_certain_labels_and_extreme_logits_have_finite_slopes(loss: Loss, options: dict[str, float]) -> None:
+    logits, labels = np.array([1e4, -1e4, 100, -100, 0, 0]), np.array([0.0, 1, 0, 1, 0, 1])
+    assert np.isfinite(slope(loss, logits, labels, **options)).all()
+    assert np.isfinite(slope(loss, logits.astype(np.float32), labels.astype(np.float32), **options)).all()

@@ -1,0 +1,32 @@
+"""Few-shot prompting: a base model answers after being shown a few labelled examples; nothing is trained."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from w2s import records
+from w2s.determinism import generator
+from w2s.models.checkpoints import size
+from w2s.settings import Reader
+
+
+def prompt(
+    reader: Reader, shots: int, inputs: Path, labels: Path, seed: tuple[object, ...], test: Path, out: Path
+) -> None:
+    """Write to `out` what the base model answers to test inputs, and run.json, as `finetune` does.
+
+    All test inputs see the same `shots` examples, drawn by `seed`; where labels are probabilities, as many are thought
+    true as false. What does not fit the context is cut at the front.
+    """
+    shown, asked = records.read(inputs, reader.INPUTS), records.read(test, reader.INPUTS)
+    given = records.aligned(records.read_labels(labels), shown["id"], labels)
+    order = torch.randperm(len(given), generator=generator("shots", *seed)).numpy()
+    drawn = reader.mixed(order, given)[:shots]
+    lead = "".join(f"{text}\n\n" for text in reader.shown(shown.take(drawn), given[drawn]))
+    answers = reader.untaught(asked, lead)
+    predictions = {"step": np.zeros(len(answers), np.int32), "id": asked["id"], reader.LABELS[1].name: answers}
+    records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
+    record = {"parameters": size(reader.base)["parameters"], "trainable": 0, "examples": len(drawn), "steps": 0}
+    records.write_json(out / "run.json", record)

@@ -1,0 +1,51 @@
+"""Trains one model by the parts of a method's recipe: what students and ceilings have in common."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from w2s.determinism import generator, numpy_generator
+from w2s.models.heads import Head
+from w2s.params import Keep, Method
+from w2s.settings import Labelled, Loss, Reader
+from w2s.training.cleaning import cleaned
+from w2s.training.finetune import finetune
+from w2s.training.texts import start
+
+
+def teach(
+    reader: Reader,
+    method: Method,
+    examples: Labelled,
+    seed: tuple[object, ...],
+    texts: Path,
+    test: Path,
+    out: Path,
+    name: str,
+    keep: Keep,
+    loss: Loss | None = None,
+    watched: Labelled | None = None,
+) -> Head:
+    """Make and return a model that has learnt `examples`; writes to `out` what `finetune` does.
+
+    `texts` is the file of the task's unlabelled ones; the other arguments are those of `finetune`.
+    """
+    rng = generator("adapters", *seed[1:])
+    with start(reader, method, texts, seed, out, name) as first:
+        if method.clean:
+            frozen = reader.HEAD.load_base(first, reader.tuned_by({"tune": "head"}).settings, rng, reader.base)
+            features = reader.features(frozen, examples.items)
+            assert features is not None  # `check` refuses to clean where there are none
+            labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
+            examples = Labelled([examples.items[index] for index in kept], labels, examples.weak)
+        if method.labels == "hard":
+            examples = replace(examples, labels=np.round(examples.labels))
+        model = reader.HEAD.load_base(first, reader.settings, rng, reader.base)
+        if method.probe is not None:
+            prober = reader.tuned_by({"tune": "head"} | method.probe)
+            probe = reader.HEAD.load_base(first, prober.settings, rng, reader.base)
+            finetune(probe, prober, examples, ("probe", *seed), test, out / "probe", f"{name}: probe", "none", loss)
+            model.head.load_state_dict(probe.head.state_dict())
+    finetune(model, reader, examples, seed, test, out, name, keep, loss, watched, bool(method.stop))
+    return model
