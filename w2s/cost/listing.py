@@ -16,6 +16,7 @@ from typing import Any
 
 import networkx
 import numpy as np
+import pyarrow.parquet as pq
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -26,7 +27,7 @@ from tqdm import tqdm
 from w2s import records
 from w2s.analysis import evaluation, statistics
 from w2s.cost.outlook import Fate, Outlook
-from w2s.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, model_of
+from w2s.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, tunings
 from w2s.errors import UserError
 from w2s.params import Embedded, Hub, Params, load
 
@@ -60,8 +61,8 @@ def run(jobs: int) -> None:
     params = load()
     waves, engine = survey()
     running = [step for wave in waves for step in wave if step.fate is Fate.RUN]
-    found = calibrated(params, running, jobs) if running else None
     sizes = {task: parts(task, params, running) for task in params.grid.tasks}
+    found = calibrated(params, running, sizes, jobs) if running else None
 
     def priced(step: Step) -> Step:
         price = cost(step.kind, step.item, params, sizes, found) if found and step.fate is Fate.RUN else NOTHING
@@ -115,23 +116,28 @@ def _recording(stages: Sequence[PipelineStage]) -> float:
 # What that takes
 
 
-def calibrated(params: Params, running: Sequence[Step], jobs: int) -> Measures:
+def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[str, int]], jobs: int) -> Measures:
     """This machine's measures, by processes side by side, as the lanes will be."""
     models = params.models
+    tuned = [
+        ((step.item["task"], model), passed)
+        for step in running
+        for model, passed in tunings(step.kind, step.item, params, sizes)
+    ]
     asked: dict[str, list[Any]] = {
         "prepare": [step.item["task"] for step in running if step.kind == "prepare"],
         "base": [
             step.item["model"] for step in running if isinstance(models.get(step.item.get("model", "")), Embedded)
         ],
-        "finetune": sorted(
-            {(step.item["task"], model) for step in running if (model := model_of(step.kind, step.item))}
-        ),
+        "finetune": sorted({place for place, _ in tuned}),
+        "texts": sorted({place for place, passed in tuned if passed.texts}),
     }
     lane = [sys.executable, "-m", "w2s.cost.calibration"]
     quiet = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # nothing is fetched
-    measure = measuring(params)  # before lanes disturb it: `evaluate` runs alone
+    # Before lanes disturb it: `evaluate` runs alone.
+    measure = {setting: measuring(params, words=setting == "generation") for setting in params.grid.blocks}
     bar = tqdm(total=2 + sum(map(len, asked.values())), desc="measuring this machine", leave=False, dynamic_ncols=True)
-    results: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    results: dict[tuple[str, Any], list[Any]] = defaultdict(list)
     with TemporaryFile("w+") as errors, bar:
         processes = [
             subprocess.Popen(lane, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=quiet, text=True)
@@ -145,7 +151,7 @@ def calibrated(params: Params, running: Sequence[Step], jobs: int) -> Measures:
             assert process.stdout
             for line in process.stdout:
                 kind, name, result = json.loads(line)
-                results[kind, name].append(result)
+                results[kind, tuple(name) if isinstance(name, list) else name].append(result)
                 bar.update(process is processes[0])
             if process.wait():
                 for other in processes:
@@ -156,25 +162,27 @@ def calibrated(params: Params, running: Sequence[Step], jobs: int) -> Measures:
     means = {key: _mean(values) for key, values in results.items()}
     leaving = results["left", ""][0] - results["end", ""][0]
     machine = Machine(**means["machine", ""])
+
+    def of(kind: str) -> Iterator[tuple[Any, Any]]:
+        return ((name, value) for (found, name), value in means.items() if found == kind)
+
     return Measures(
         replace(machine, heavy=machine.heavy + leaving),
         measure,
-        {name: value for (kind, name), value in means.items() if kind == "prepare"},
-        {name: Pretrained(**value) for (kind, name), value in means.items() if kind == "base"},
-        {
-            (name.split()[0], name.split()[1]): Tuned(**value)
-            for (kind, name), value in means.items()
-            if kind == "finetune"
-        },
+        dict(of("prepare")),
+        {name: Pretrained(**value) for name, value in of("base")},
+        {place: Tuned(**value) for place, value in of("finetune")},
+        {place: Pretrained(**value) for place, value in of("texts")},
     )
 
 
-def measuring(params: Params) -> float:
+def measuring(params: Params, words: bool) -> float:
     """Seconds to measure, on all test examples and replicates, what one model of one seed answers."""
     how, tests, rng = params.evaluate, params.split.test, np.random.default_rng(0)
-    truth, p = (rng.random(tests) > 0.5).astype(float), rng.random((1, tests))
+    truth = rng.integers(2, size=tests).astype(int if words else float)
+    answers = truth[None] if words else rng.random((1, tests))
     bootstrap = statistics.Bootstrap.draw(tests, len(params.grid.seeds), how.resamples, how.confidence, rng)
-    student = evaluation.Subject(evaluation.Name("student"), p, [])
+    student = evaluation.Subject(evaluation.Name("student"), answers, [])
     times = []
     for _ in range(3):
         start = time.perf_counter()
@@ -192,11 +200,14 @@ def _mean(values: list[Any]) -> Any:
 
 
 def parts(task: str, params: Params, running: Iterable[Step]) -> dict[str, int]:
-    """Numbers of examples in the parts of a task: as prepared, or as wanted if that is still to be done."""
-    if records.source(task).exists() and Step("prepare", {"task": task}, Fate.RUN) not in running:
-        counted: dict[str, int] = json.loads(records.source(task).read_text())["examples"]
-        return counted
-    return {part: getattr(params.split, part) for part in records.PARTS}
+    """Numbers of examples in the parts of a task, and of its unlabelled texts: as prepared, or as wanted if that is
+    still to be done.
+    """
+    source, texts = records.source(task), records.texts(task)
+    if source.exists() and texts.exists() and Step("prepare", {"task": task}, Fate.RUN) not in running:
+        counted: dict[str, int] = json.loads(source.read_text())["examples"]
+        return counted | {"texts": pq.read_metadata(texts).num_rows}
+    return {part: getattr(params.split, part) for part in records.PARTS} | {"texts": 2 * params.split.student}
 
 
 # The list

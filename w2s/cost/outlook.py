@@ -8,6 +8,7 @@ handed on to the stages after it.
 from enum import Enum
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import dpath
 from dvc.dependency import Dependency, ParamsDependency
@@ -21,7 +22,10 @@ from dvc_data.hashfile.hash_info import HashInfo
 from dvc_data.hashfile.meta import Meta
 from dvc_data.hashfile.tree import Tree
 
+from w2s.records import BASES
+
 CONSTANT = "python -m stages.check"  # writes the same bytes whatever the parameters
+RECIPE = "python -m stages.recipe"
 
 
 class Fate(Enum):
@@ -54,7 +58,7 @@ class Outlook:
         else:
             fate, outs = Fate.RUN, stage.outs
         # The same inputs make the same bits, so a run that repeats a recorded one is no surprise to those after it.
-        sure = fate is not Fate.RUN or same or stage.cmd == CONSTANT
+        sure = fate is not Fate.RUN or same or stage.cmd == CONSTANT or _repeats(stage, recorded, known)
         self.made |= {out.fs_path: out if sure and out.hash_info else None for out in outs}
         return fate
 
@@ -116,3 +120,23 @@ class Outlook:
         entry = to_single_stage_lockfile(stage) if same else runs._load(stage)
         kept = runs._create_stage(entry, wdir=stage.wdir) if entry else None
         return kept.outs if kept and kept.outs_cached() else []
+
+
+def _repeats(stage: PipelineStage, recorded: list[HashInfo], known: bool) -> bool:
+    """Whether a recipe comes out as recorded: of the grid and the base models it takes what its method goes via."""
+    if not stage.cmd.startswith(RECIPE):
+        return False
+    setting, method = stage.cmd.split()[-2:]
+
+    def taken(params: HashInfo) -> tuple[Any, Any]:
+        values: Any = params.value or {}
+        recipe, block = values.get(f"methods.{method}", {}), values.get(f"grid.{setting}", {})
+        way = (values.get("grid.ladder"), block.get("weak"), block.get("strong"))
+        return recipe.get("loss"), recipe.get("via") and way
+
+    pairs = list(zip(stage.deps, recorded, strict=True))
+    ways = [[taken(old), taken(dep.hash_info)] for dep, old in pairs if isinstance(dep, ParamsDependency)]
+    via = ways[0][1][1] is not None
+    files = [(dep, old) for dep, old in pairs if not isinstance(dep, ParamsDependency)]
+    same = all(dep.hash_info == old for dep, old in files if via or dep.def_path != str(BASES))
+    return same and ways[0][0] == ways[0][1] and (known or not via)

@@ -5,28 +5,30 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pyarrow as pa
 import torch
 from torch import Tensor, nn
 
 from w2s import records
 from w2s.corpora import language
-from w2s.cost.calibration import resident
-from w2s.cost.work import Notes, Pretrained, Tuned
+from w2s.cost.samples import Sample
+from w2s.cost.work import Notes, Pretrained, Tuned, resident
 from w2s.determinism import generator, prepare_torch
 from w2s.errors import UserError
 from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
-from w2s.models.heads import load_base
-from w2s.params import Embedded, Finetune, Hub, Params
+from w2s.params import Embedded, Finetune, Hub, Method, Params, Texts
 from w2s.pretraining.pretrain import BATCH, pretrain
+from w2s.settings import Labelled, reader, setting
 from w2s.training.finetune import finetune
-from w2s.training.reader import Labelled, Reader
+from w2s.training.texts import start
 
 DOCUMENTS, UPDATES = 4000, 60  # of pretraining that are watched
 SECONDS, WARM = 1.0, 5  # of finetuning that are watched, after a few updates to warm up
@@ -61,7 +63,7 @@ class Bench:
 
     def __init__(self, params: Params, folder: Path) -> None:
         self.params, self.folder = params, folder
-        self.held: dict[str, float] = {}  # bytes a document of each corpus
+        self.held = 0.0  # bytes a token of a corpus takes
 
     def pretrained(self, name: str) -> Pretrained:
         """A rung's cost: pretrained on few documents, for a few updates and for none."""
@@ -69,55 +71,83 @@ class Bench:
         assert isinstance(rung, Embedded)
         corpus = self.params.corpora[rung.corpus].model_copy(update={"documents": DOCUMENTS})
         none, few = (rung.model_copy(update={"steps": steps}) for steps in (0, UPDATES))
-        start, held = _seconds(lambda: self._base(name)), resident()
+        started, held = _seconds(lambda: self._base(name)), resident()
         untrained = _seconds(lambda: pretrain(none, corpus, name, base))
-        self.held.setdefault(rung.corpus, (resident() - held) / DOCUMENTS)  # only the first one makes the process grow
+        grown = resident() - held
         trained = _seconds(lambda: pretrain(few, corpus, name, base))
         documents = language(corpus.family, f"corpora.{rung.corpus}.family").documents(corpus)
         lengths = [len(document) for document in load_tokenizer(base)(list(documents))["input_ids"]]
+        self.held = self.held or grown / sum(lengths)  # only the first one makes the process grow
         return Pretrained(
             parameters=size(base)["parameters"],
-            start=start,
-            document=max(0.0, untrained - start) / DOCUMENTS,
+            start=started,
+            document=max(0.0, untrained - started) / DOCUMENTS,
             update=max(0.0, trained - untrained) / UPDATES,
             tokens=BATCH * sum(lengths) / DOCUMENTS,
-            memory=self.held[rung.corpus],
+            memory=self.held * sum(lengths) / DOCUMENTS,
         )
 
-    def tuned(self, task: str, name: str, texts: list[str]) -> Tuned:
+    def tuned(self, task: str, name: str, sample: Sample | None) -> Tuned:
         """The cost of finetuning: watched for a rung, and for a hub model worked out from one block of its width."""
         model, settings = self.params.models[name], self.params.finetune_for(task, name)
         prepare_torch(settings.threads)
-        notes = [] if texts else [(task, f"not prepared yet, {TOKENS} tokens a text are assumed")]
-        texts = texts or [" ".join(["the"] * TOKENS)] * settings.batch_size
+        notes = [] if sample else [(task, f"not prepared yet, {TOKENS} tokens a text are assumed")]
+        sample = sample or self._assumed(task, settings.batch_size)
         if isinstance(model, Embedded):
-            return self._watched(task, name, texts, settings, notes)
-        return self._foretold(name, model, texts, settings, notes)
+            return self._watched(task, name, sample, notes)
+        return self._foretold(task, name, model, sample, notes)
 
-    def _watched(self, task: str, name: str, texts: list[str], settings: Finetune, notes: Notes) -> Tuned:
+    def read(self, task: str, name: str, sample: Sample | None) -> Pretrained:
+        """The cost of finetuning on texts without labels: for a rung from few updates and from more."""
+        model, settings = self.params.models[name], self.params.finetune_for(task, name)
+        sample = sample or self._assumed(task, settings.batch_size)
+        if isinstance(model, Hub):
+            one, share = self.tuned(task, name, sample), 1 / len(sample.shown)  # an example shows a text, or two
+            tokens = settings.batch_size * one.tokens * share
+            return Pretrained(one.parameters, 0.0, 0.0, one.update * share, tokens, 0.0)
+        base, texts = self._base(name), self.folder / "texts.parquet"
+        reads = reader(self.params, task, name, self.folder)
+        method = Method(loss="cross_entropy", texts=Texts(epochs=1, learning_rate=settings.learning_rate))
+
+        def learn(updates: int) -> None:
+            shown = list(islice(cycle(sample.texts), updates * settings.batch_size))
+            columns = {"id": [str(index) for index in range(len(shown))], "text": shown}
+            records.write(texts, records.strings("id", "text"), columns)
+            with start(reads, method, texts, ("calibration",), base / "run", name):
+                pass
+
+        few, many = (_seconds(partial(learn, updates)) for updates in (WARM, WARM + UPDATES))
+        update = max(0.0, many - few) / UPDATES
+        encoded = reads.tokenizer(sample.texts, truncation=True, max_length=reads.context)["input_ids"]
+        tokens = settings.batch_size * sum(map(len, encoded)) / len(encoded)
+        return Pretrained(size(base)["parameters"], max(0.0, few - WARM * update), 0.0, update, tokens, 0.0)
+
+    def _watched(self, task: str, name: str, sample: Sample, notes: Notes) -> Tuned:
         base, inputs = self._base(name), self.folder / "inputs.parquet"
-        ids = [str(index) for index in range(len(texts))]
-        records.write(inputs, records.TEXTS, {"id": ids, "text": texts, "group": ids})
+        records.write(inputs, sample.inputs.schema, sample.inputs.to_pydict())
         clock = [time.perf_counter()]
-        reader = Reader(self.params.tasks[task], base, settings)
-        model = load_base(base, settings, generator("calibration"))
+        reads = reader(self.params, task, name, self.folder)
+        settings = reads.settings
+        model = reads.HEAD.load_base(base, settings, generator("calibration"))
         clock.append(time.perf_counter())
-        _, items = reader.inputs(inputs)
+        _, items = reads.inputs(inputs)
         clock.append(time.perf_counter())
-        reader.predict(model, items)
+        reads.predict(model, items)
         clock.append(time.perf_counter())
         opened, encoded, predicted = np.diff(clock)
         updates: list[float] = []
+        loss = (reads.LOSSES or {}).get("cross_entropy", cross_entropy)
 
-        def watched(logits: Tensor, labels: Tensor, progress: float) -> Tensor:
+        def watched(scores: Tensor, labels: Tensor, progress: float) -> Tensor:
             updates.append(time.perf_counter())
             if len(updates) > 2 * WARM and updates[-1] - updates[WARM] > SECONDS:
                 raise Enough
-            return cross_entropy(logits, labels, progress)
+            return loss(scores, labels, progress)
 
-        long, examples = settings.model_copy(update={"epochs": 10**6}), Labelled(items, np.full(len(items), 0.5))
+        reads.settings = settings.model_copy(update={"epochs": 10**6})
+        examples = Labelled(items, sample.labels)
         with suppress(Enough):
-            finetune(model, reader, examples, watched, long, ("calibration",), inputs, base / "run", name, "none")
+            finetune(model, reads, examples, ("calibration",), inputs, base / "run", name, "none", watched)
         ended = time.perf_counter() - updates[-1]
         shape = Shape(**size(base))
         return Tuned(
@@ -126,31 +156,32 @@ class Bench:
             text=encoded / len(items),
             update=float(np.median(np.diff(updates[WARM:]))),
             read=predicted / len(items),
-            **self._amounts(name, shape, settings, [len(item) for item in items], notes),
+            **self._amounts(name, shape, settings, [reads.tokens(item) for item in items], notes),
         )
 
-    def _foretold(self, name: str, model: Hub, texts: list[str], settings: Finetune, notes: Notes) -> Tuned:
-        pin = records.BASES / name / PIN
+    def _foretold(self, task: str, name: str, model: Hub, sample: Sample, notes: Notes) -> Tuned:
+        pin, settings = records.BASES / name / PIN, self.params.finetune_for(task, name)
         if pin.exists():
             held = json.loads(pin.read_text())
             shape = Shape(held["parameters"], held["hidden"], held["layers"])
         else:
             shape = Shape.usual(model.parameters)
         try:
-            lengths = [len(item) for item in load_tokenizer(records.BASES / name)(texts)["input_ids"]]
+            reads = reader(self.params, task, name)
+            lengths = [reads.tokens(item) for item in reads.encode(sample.inputs)]
         except UserError:
-            lengths = [-(-len(text) // CHARACTERS) for text in texts]
+            texts = zip(*sample.shown, strict=True)
+            lengths = [sum(min(settings.context, -(-len(text) // CHARACTERS)) for text in shown) for shown in texts]
             notes = [*notes, (name, f"not fetched yet, {CHARACTERS} characters a token are assumed")]
-        lengths = [min(settings.context, length) for length in lengths]
         amounts = self._amounts(name, shape, settings, lengths, notes)
-        trains, reads = _block(shape.hidden, settings.tune == "full", settings.precision, settings.threads)
+        trains, reads_at = _block(shape.hidden, settings.tune == "full", settings.precision, settings.threads)
         flops = model.parameters * amounts["tokens"]
         return Tuned(
             parameters=model.parameters,
             start=0.0,
             text=0.0,
             update=settings.batch_size * amounts["learn"] * flops / trains,
-            read=2 * flops / reads,
+            read=2 * flops / reads_at,
             **amounts,
         )
 
@@ -177,6 +208,15 @@ class Bench:
             "memory": memory.states(shape.parameters, trainable, settings) + max(learning, reading),
             "notes": notes,
         }
+
+    def _assumed(self, task: str, count: int) -> Sample:
+        """Examples of a task that nobody has seen yet."""
+        kind = setting(self.params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
+        ids, text = [str(index) for index in range(count)], " ".join(["the"] * TOKENS)
+        columns = {name: ids if name in ("id", "group") else [text] * count for name in kind.INPUTS.names}
+        spoken = pa.types.is_string(kind.LABELS[1].type)
+        labels = np.array(["the"] * count, object) if spoken else np.full(count, 0.5)
+        return Sample(pa.table(columns, schema=kind.INPUTS), labels)
 
     def _base(self, name: str) -> Path:
         """The folder of a rung as it is before pretraining."""

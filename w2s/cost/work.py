@@ -1,8 +1,11 @@
 """What each kind of stage computes, and so what it takes on a machine that has been measured."""
 
-from dataclasses import dataclass
+import resource
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from w2s.params import Embedded, Params
+from w2s.params import Embedded, Finetune, Params
 
 Notes = list[tuple[str, str]]  # of what, and what was assumed of it or stands against it
 
@@ -10,9 +13,10 @@ AXES = {  # what each kind of stage is repeated over, in the order of its argume
     "check": (),
     "prepare": ("task",),
     "base": ("model",),
+    "recipe": ("setting", "method"),
     "supervise": ("task", "weak", "seed"),
     "label": ("task", "weak", "seed"),
-    "ceiling": ("task", "strong", "seed"),
+    "ceiling": ("task", "strong", "method", "seed"),
     "control": ("task", "strong"),
     "student": ("task", "weak", "strong", "method", "seed"),
     "evaluate": (),
@@ -31,7 +35,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a rung takes to pretrain, in seconds and bytes."""
+    """What a rung takes to pretrain, or a model to finetune on texts without labels, in seconds and bytes."""
 
     parameters: int
     start: float
@@ -39,6 +43,9 @@ class Pretrained:
     update: float
     tokens: float  # an update
     memory: float  # a document
+
+
+NOTHING = Pretrained(parameters=0, start=0.0, document=0.0, update=0.0, tokens=0.0, memory=0.0)
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,11 @@ class Measures:
     """A machine's answers: how long, how large."""
 
     machine: Machine
-    measure: float  # seconds to measure what one model of one seed answers
+    measure: dict[str, float]  # seconds to measure what one model of one seed answers, by setting
     prepare: dict[str, float]  # seconds to draw a task
     base: dict[str, Pretrained]
     finetune: dict[tuple[str, str], Tuned]  # by task and model
+    texts: dict[tuple[str, str], Pretrained]  # by task and model, where a method finetunes on texts first
 
 
 @dataclass(frozen=True)
@@ -79,13 +87,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Tuning:
-    """Texts that a stage passes through a model."""
+    """Examples that a stage passes through a model."""
 
     starts: int = 0  # trainings, or loads for prediction alone
     learned: int = 0  # in all trainings and epochs
     updates: int = 0
     read: int = 0  # predicted, without learning
     files: int = 0  # encoded
+    texts: int = 0  # updates on texts without labels
+
+
+def resident() -> int:
+    """Bytes that this process held at most so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def model_of(kind: str, item: dict[str, str]) -> str | None:
@@ -93,24 +107,42 @@ def model_of(kind: str, item: dict[str, str]) -> str | None:
     return item["weak"] if kind in ("supervise", "label") else item.get("strong")
 
 
-def tuning(kind: str, task: str, model: str, params: Params, sizes: dict[str, int]) -> Tuning:
-    """What a stage of this kind passes through its model; `sizes` are the numbers of examples of the task's parts."""
+def tunings(
+    kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]]
+) -> Iterator[tuple[str, Tuning]]:
+    """What a stage passes through each of its models; `sizes` are the numbers of examples of each task's parts."""
+    model = model_of(kind, item)
+    if model is None:
+        return
+    task, parts = item["task"], sizes[item["task"]]
+    how = params.methods[item["method"]] if kind in ("student", "ceiling") else None
+    for rung in params.grid.between(item["weak"], model) if how and how.via and kind == "student" else []:
+        yield rung, tuning("rung", params.finetune_for(task, rung), params, parts)
     settings = params.finetune_for(task, model)
+    updates = how.texts.epochs * -(-parts["texts"] // settings.batch_size) if how and how.texts else 0
+    yield model, replace(tuning(kind, settings, params, parts), texts=updates)
+
+
+def tuning(kind: str, settings: Finetune, params: Params, sizes: dict[str, int]) -> Tuning:
+    """What a stage of this kind passes through one model, but for texts without labels."""
     student, validation, test = sizes["student"], sizes["validation"], sizes["test"]
     if kind == "label":
         return Tuning(starts=1, read=student + validation + test, files=student + validation + test)
     learned = sizes["supervisor"] if kind == "supervise" else student
     watched = test + (validation if kind == "student" else 0)
+    asked = {"control": test, "rung": student}.get(kind, 0)  # without learning: zero-shot, and to label anew
     # As the control does: from scratch only where all weights learn.
     trainings = len(params.grid.seeds) * (settings.tune == "full") if kind == "control" else 1
-    # Where the head alone learns, every text is read once, before the first update.
-    read = learned + watched if settings.tune == "head" else settings.snapshots * watched
+    if settings.tune == "head":  # what a training reads at all, it reads once, before the first update
+        read = trainings * (learned + watched) + (asked if kind == "control" else 0)
+    else:
+        read = trainings * settings.snapshots * watched + asked
     return Tuning(
-        starts=trainings,
+        starts=trainings + (kind == "control"),
         learned=trainings * settings.epochs * learned,
         updates=trainings * settings.epochs * -(-learned // settings.batch_size),
-        read=trainings * read + (test if kind == "control" else 0),  # zero-shot
-        files=learned + watched * trainings,
+        read=read,
+        files=learned + trainings * watched + asked,
     )
 
 
@@ -124,9 +156,13 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
     if kind == "prepare":
         return Cost(machine.light + found.prepare.get(item["task"], 0.0))
     if kind == "evaluate":
-        weak, strong = len(grid.weak), len(grid.strong)
-        models = weak + 3 * strong + weak * strong * len(grid.methods)  # ceiling, zero-shot, from scratch; students
-        return Cost(machine.light + len(grid.tasks) * models * len(grid.seeds) * found.measure)
+        seconds = 0.0
+        for setting, block in grid.blocks.items():
+            # Of each strong model its ceilings and it from scratch, and once, whatever the seeds, zero-shot.
+            strong = len(block.strong) * (len(block.ceilings) + 1 + len(block.weak) * len(block.methods))
+            measured = len(grid.seeds) * (len(block.weak) + strong) + len(block.strong)
+            seconds += len(block.tasks) * measured * found.measure[setting]
+        return Cost(machine.light + seconds)
     if kind == "plot":
         return Cost(machine.light)
     if kind == "base" and item["model"] in found.base:
@@ -140,17 +176,21 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
             flops=6 * made.parameters * tokens,
             memory=machine.memory + documents * made.memory,
         )
-    model = model_of(kind, item)
-    if model is None:  # check, and base models that come from the hub
-        return Cost(machine.heavy, memory=machine.memory)
-    passed, one = tuning(kind, item["task"], model, params, sizes[item["task"]]), found.finetune[item["task"], model]
-    return Cost(
-        seconds=machine.heavy
-        + passed.starts * one.start
-        + passed.files * one.text
-        + passed.updates * one.update
-        + passed.read * one.read,
-        tokens=passed.learned * one.tokens,
-        flops=one.parameters * one.tokens * (one.learn * passed.learned + 2 * passed.read),
-        memory=machine.memory + one.memory,
-    )
+    whole = Cost(machine.heavy, memory=machine.memory)  # all of it for check, recipe, and base models of the hub
+    for model, passed in tunings(kind, item, params, sizes):
+        place = item["task"], model
+        one, texts = found.finetune[place], found.texts[place] if passed.texts else NOTHING
+        tokens = passed.learned * one.tokens + passed.texts * texts.tokens
+        whole = Cost(
+            seconds=whole.seconds
+            + passed.starts * one.start
+            + passed.files * one.text
+            + passed.updates * one.update
+            + passed.read * one.read
+            + texts.start
+            + passed.texts * texts.update,
+            tokens=whole.tokens + tokens,
+            flops=whole.flops + one.parameters * (one.learn * tokens + 2 * passed.read * one.tokens),
+            memory=max(whole.memory, machine.memory + one.memory),
+        )
+    return whole
