@@ -24,7 +24,7 @@ from w2s.errors import UserError
 from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
-from w2s.params import Embedded, Finetune, Hub, Method, Params, Texts
+from w2s.params import Embedded, Finetune, Hub, Method, Params, Before
 from w2s.pretraining.pretrain import BATCH, pretrain
 from w2s.settings import Labelled, reader, setting
 from w2s.training.finetune import finetune
@@ -107,7 +107,7 @@ class Bench:
             return Pretrained(one.parameters, 0.0, 0.0, one.update * share, tokens, 0.0)
         base, texts = self._base(name), self.folder / "texts.parquet"
         reads = reader(self.params, task, name, self.folder)
-        method = Method(loss="cross_entropy", texts=Texts(epochs=1, learning_rate=settings.learning_rate))
+        method = Method(loss="cross_entropy", texts=Before(epochs=1, learning_rate=settings.learning_rate))
 
         def learn(updates: int) -> None:
             shown = list(islice(cycle(sample.texts), updates * settings.batch_size))
