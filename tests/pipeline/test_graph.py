@@ -41,20 +41,21 @@ def leaks(graph: dict[str, tuple[set[str], set[str]]]) -> list[str]:
     """
     tainted = {path for _, outs in graph.values() for path in outs if TRUTH.fullmatch(path)}
     assert tainted, "no truth file found: the test would prove nothing"
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     grown = True
     while grown:
         grown = False
         for name, (deps, outs) in graph.items():
             touched = [dep for dep in deps if any(overlaps(dep, path) for path in tainted)]
-            if touched and name not in found:
-                found[name] = touched[0]
+            if len(touched) > len(found.get(name, [])):
+                found[name] = touched
                 tainted |= outs
                 grown = True
     allowed = READS_TRUTH | {"plot"}  # plot shows what evaluate measured
     return [
         f"{name} reads {path}"
-        for name, path in found.items()
+        for name, paths in found.items()
+        for path in paths
         if kind(name) not in allowed and not (name.startswith("student-simulated@") and SIMULATED.fullmatch(path))
     ]
 
