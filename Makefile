@@ -4,7 +4,7 @@ VENV := .venv
 JOBS ?= 2  # stages at a time; each takes about half a gigabyte
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite test lint
+.PHONY: reproduce suite methods test lint
 
 reproduce: $(VENV)/runtime  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce --jobs $(JOBS)
@@ -12,6 +12,10 @@ reproduce: $(VENV)/runtime  ## rebuild every result, then compare it with the co
 
 suite: $(VENV)/runtime  ## the paper's three settings; leaves its grid in params.yaml
 	python -m w2s reproduce --jobs $(JOBS) --grid grids/suite.yaml
+	python -m w2s verdict
+
+methods: $(VENV)/runtime  ## every method over five seeds; leaves its grid in params.yaml
+	python -m w2s reproduce --jobs $(JOBS) --grid grids/methods.yaml
 	python -m w2s verdict
 
 test: $(VENV)/test

@@ -13,7 +13,7 @@ from w2s.training.teach import teach
 def main(task: str, strong: str, method: str, seed: int) -> None:
     params = load()
     recipe, order = params.methods[method].on_truth, ("student", task, seed)
-    reader, name = reader_of(params, task, strong, recipe), f"ceiling {strong} {method}"
+    reader, name = reader_of(params, task, strong, method), f"ceiling {strong} {method}"
     half, truth, test = records.inputs(task, "student"), records.truth(task, "student"), records.inputs(task, "test")
     with records.atomic(Path("models/ceiling", task, strong, method, str(seed))) as out:
         if recipe.shots:

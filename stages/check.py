@@ -25,13 +25,19 @@ def main() -> None:
         for task in block.tasks:
             entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
             options_of(tasks.family(entry.family, f"{where}.family").examples, entry, where)
-        for task, model in itertools.product(block.tasks, dict.fromkeys(block.weak + block.strong)):
-            settings, base = params.finetune_for(task, model), params.models[model]
-            if isinstance(base, Hub):
-                memory.require(memory.states(base.parameters, 0, settings), settings, f"params.yaml: models.{model}")
-            for method in block.methods:
-                recipe = params.methods[method]
+        pairs = list(itertools.product(block.weak, block.strong))
+        for task, method in itertools.product(block.tasks, block.methods):
+            recipe = params.methods[method]
+            passed = [rung for weak, strong in pairs for rung in params.grid.passed(recipe, weak, strong)]
+            for model in dict.fromkeys(block.weak):
+                params.finetune_for(task, model)
+            for model in dict.fromkeys([*passed, *block.strong]):
                 kind.refuse(method, recipe, params.finetune_for(task, model, recipe))
+            for model in dict.fromkeys([*block.weak, *passed, *block.strong]):
+                settings, base = params.finetune_for(task, model), params.models[model]
+                if isinstance(base, Hub):
+                    needed = memory.states(base.parameters, 0, settings)
+                    memory.require(needed, settings, f"params.yaml: models.{model}")
         for method in block.methods:
             loss_of(params.methods[method], kind, f"params.yaml: methods.{method}")
     simulated.known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")

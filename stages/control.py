@@ -27,6 +27,7 @@ def main(task: str, strong: str) -> None:
             print(f"no zero-shot control: {error}", file=sys.stderr)
         frozen = reader.HEAD.load_base(reader.base, reader.tuned_by({"tune": "head"}).settings, generator())
         reader.keep_features(frozen, inputs["id"].to_pylist(), reader.encode(inputs), out)
+        del frozen
         if reader.settings.tune != "full":  # little of a random body would learn: that is no training from scratch
             return
         for seed in params.grid.seeds:

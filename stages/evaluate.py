@@ -10,7 +10,7 @@ from w2s.stage import run
 def main() -> None:
     """Read the grid's predictions and write to its folder: metrics.json, results.csv, summary.csv, plot data."""
     experiment = params.load()
-    tables, values = evaluation.evaluate(experiment)
+    tables, values, _ = evaluation.evaluate(experiment)
     evaluation.write(tables, values, Path(experiment.grid.reports))
 
 

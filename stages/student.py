@@ -15,28 +15,26 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     params = load()
     recipe, order, name = params.methods[method], ("student", task, seed), f"student {weak}→{strong} {method}"
     half, validation, test = (records.inputs(task, part) for part in ("student", "validation", "test"))
-    given, rungs = records.weak_labels(task, weak, seed), params.grid.passed(recipe, weak, strong)
-    labels = given / "student.parquet"
+    teacher, rungs = records.weak_labels(task, weak, seed), params.grid.passed(recipe, weak, strong)
     with records.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
         for hop, rung in enumerate([*rungs, strong]):
             bases = records.BASES if rung == strong else records.recipe(params.tasks[task].setting, method)
-            reader, left = reader_of(params, task, rung, recipe, bases), rungs[hop:]
+            reader, left = reader_of(params, task, rung, method, bases), rungs[hop:]
             if recipe.shots:
-                prompt(reader, recipe.shots, half, labels, order, test, out)
+                prompt(reader, recipe.shots, half, teacher / "student.parquet", order, test, out)
                 return
-            examples, watched = (
-                reader.examples(inputs, said, weak=True)
-                for inputs, said in ((half, labels), (validation, given / "validation.parquet"))
-            )
-            loss, place = loss_of(recipe, type(reader), f"params.yaml: methods.{method}"), out
-            if left:
-                place = out / "via" / f"{hop}-{rung}"
+            examples = reader.examples(half, teacher / "student.parquet", weak=True)
+            watched = reader.examples(validation, teacher / "validation.parquet", weak=True)
+            loss = loss_of(recipe, type(reader), f"params.yaml: methods.{method}")
+            place = out / "via" / f"{hop}-{rung}" if left else out
             keep: Keep = "none" if left else reader.settings.keep
             about = ((*order, *left), records.texts(task), test, place, f"{name} {rung}" if left else name)
             model = teach(reader, recipe, examples, *about, keep, loss, watched)
-            if left:
-                labels = place / "labels.parquet"
-                reader.label(model, half, labels)
+            if left:  # the next one's teacher
+                reader.label(model, half, place / "student.parquet")
+                reader.label(model, validation, place / "validation.parquet")
+                teacher = place
+            del model
 
 
 if __name__ == "__main__":

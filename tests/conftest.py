@@ -64,7 +64,7 @@ def reader_of(
         tasks={"mine": Task(family="mine", setting=setting, **task or {})},
         models={folder.name: model},
     )
-    return kinds.reader(params, "mine", folder.name, folder.parent)
+    return kinds.reader(params, "mine", folder.name, bases=folder.parent)
 
 
 def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:

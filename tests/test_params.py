@@ -12,8 +12,8 @@ from ruamel.yaml import YAML
 
 from w2s import settings, tasks
 from w2s.errors import UserError
-from w2s.params import Corpus, Count, Fraction, Grid, Method, Params, Task, load, options_of
 from w2s.losses import loss_of
+from w2s.params import Corpus, Count, Fraction, Grid, Method, Params, Task, load, options_of
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
 ABSENT = object()

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from w2s import records
 from w2s.errors import UserError
-from w2s.records import LABELS, PREDICTIONS, TEXTS
+from w2s.records import ANSWERS, LABELS, STEP, TEXTS
 
+PREDICTIONS, SPOKEN = pa.schema([STEP, *LABELS]), pa.schema([STEP, *ANSWERS])
 IDS = ["a", "b", "c"]
 
 
@@ -30,6 +31,31 @@ def test_labels_come_back_as_written(tmp_path_factory: pytest.TempPathFactory, l
     records.write(file, LABELS, {"id": list(labels), "p": list(labels.values())})
     table = records.read_labels(file)
     assert dict(zip(table["id"].to_pylist(), table["p"].to_pylist(), strict=True)) == labels
+
+
+@given(st.dictionaries(st.text(), st.text(), min_size=1))
+def test_answers_come_back_as_written(tmp_path_factory: pytest.TempPathFactory, answers: dict[str, str]) -> None:
+    file = tmp_path_factory.getbasetemp() / "records" / "answers.parquet"
+    records.write(file, ANSWERS, {"id": list(answers), "answer": list(answers.values())})
+    table = records.read_labels(file)
+    assert dict(zip(*table.to_pydict().values(), strict=True)) == answers
+    backwards = pa.chunked_array([list(answers)[::-1]])
+    assert records.aligned(table, backwards, file).tolist() == [*answers.values()][::-1]
+    records.write(file, SPOKEN, {"step": [3] * len(answers), "id": list(answers), "answer": list(answers.values())})
+    assert records.read_predictions(file)["answer"].to_pylist() == [*answers.values()]
+    assert told(lambda: records.read_labels(file)) == (
+        f"{file}: columns are (step: int32, id: string, answer: string), expected (id: string, answer: string)"
+    )
+
+
+def test_answers_are_checked_as_labels_are(tmp_path: Path) -> None:
+    file = tmp_path / "answers.parquet"
+    for ids, answers, fault in (
+        (["a", "a"], ["x", "y"], "an id occurs twice"),
+        (["a", "b"], ["x", None], "has empty values"),
+    ):
+        records.write(file, ANSWERS, {"id": ids, "answer": answers})
+        assert told(lambda: records.read_labels(file)) == f"{file}: {fault}"
 
 
 def test_predictions_repeat_ids_over_steps_but_not_within_one(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 from ruamel.yaml import YAML, YAMLError
 
 from w2s.errors import UserError
-from w2s.params import PARAMS, Grid, validate
+from w2s.params import PARAMS, Grid, load, validate
 from w2s.records import atomic
 
-BLOCK = re.compile(r"^grid:.*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^grid:.*?(?=^[\w#]|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def put(file: Path) -> None:
@@ -22,8 +22,9 @@ def put(file: Path) -> None:
     if not isinstance(content, dict) or list(content) != ["grid"]:
         raise UserError(f"{file}: must hold one key, grid")
     validate(Grid, content["grid"], f"{file}: grid")
-    grid = BLOCK.search(text)
-    assert grid
-    params = Path(PARAMS).read_text(encoding="utf-8")
+    load()  # a sound params.yaml, whose grid may be replaced
+    given, params = BLOCK.search(text), Path(PARAMS).read_text(encoding="utf-8")
+    if not (given and BLOCK.search(params)):
+        raise UserError(f"{file if not given else PARAMS}: `grid:` must begin a line")
     with atomic(Path(PARAMS)) as temporary:
-        temporary.write_text(BLOCK.sub(lambda _: f"{grid[0].rstrip()}\n\n", params, count=1), encoding="utf-8")
+        temporary.write_text(BLOCK.sub(lambda _: f"{given[0].rstrip()}\n\n", params, count=1), encoding="utf-8")

@@ -81,6 +81,13 @@ class Open(Strict):
         return dict(self.model_extra or {})
 
 
+def _filled(block: M, *names: str) -> M:
+    full, empty = ([name for name in names if bool(getattr(block, name)) is wanted] for wanted in (True, False))
+    if full and empty:
+        raise ValueError(f"{empty[0]}: must have at least one item, as {full[0]} has (or all {len(names)} lists none)")
+    return block
+
+
 class Block(Strict):
     """The grid of one setting: every combination of its tasks, weak, strong and methods, and of the seeds, is one cell.
 
@@ -98,10 +105,7 @@ class Block(Strict):
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
-        lists = {name: bool(getattr(self, name)) for name in type(self).model_fields}
-        if any(lists.values()) and not all(lists.values()):
-            full, empty = ([name for name, filled in lists.items() if filled is wanted] for wanted in (True, False))
-            raise ValueError(f"{empty[0]}: must have at least one item, as {full[0]} has (or all five lists none)")
+        _filled(self, "tasks", "weak", "strong", "methods", "ceilings")
         if alien := [name for name in self.ceilings if name not in self.methods]:
             raise ValueError(f"ceilings: '{alien[0]}' must be one of its methods: {', '.join(self.methods)}")
         return self
@@ -119,6 +123,10 @@ class Simulated(Strict):
     weak: Perhaps[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
     strong: Perhaps[Name] = Field(description="students; in grid.classification.strong")
     methods: Perhaps[Name] = Field(description="in grid.classification.methods")
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        return _filled(self, "tasks", "weak", "strong", "methods")
 
 
 class Grid(Strict):
@@ -286,10 +294,10 @@ class Hub(Strict):
 Model = Annotated[Embedded | Hub, Field(discriminator="family")]
 
 
-class Texts(Strict):
-    """Finetuning as a language model, before any labels (paper, section 5.2.2)."""
+class Before(Strict):
+    """A training that goes before a method's own; what is not said here is as there."""
 
-    epochs: Count = Field(description="passes over the task's unlabelled texts")
+    epochs: Count = Field(description="passes over what is learnt")
     learning_rate: Positive = Field(description="peak of the schedule")
 
 
@@ -321,10 +329,10 @@ class Method(Open):
     finetune: dict[str, Any] = Field(
         default={}, description="overrides of `finetune`, after a model's and a task's; tune: head is a linear probe"
     )
-    probe: dict[str, Any] | None = Field(
-        default=None, description="train the head alone before all of the model, with these overrides of `finetune`"
+    probe: Before | None = Field(default=None, description="train the head alone before all of the model")
+    texts: Before | None = Field(
+        default=None, description="first finetune as a language model on the task's unlabelled texts (section 5.2.2)"
     )
-    texts: Texts | None = Field(default=None, description="first finetune on the task's unlabelled texts")
     via: Annotated[Literal["between"] | Several[Name] | None, WrapValidator(_between_or_names)] = Field(
         default=None,
         description="bootstrapping: pass the labels on through these rungs, or every one between supervisor and "
@@ -350,8 +358,13 @@ class Method(Open):
         return self
 
     @property
+    def taught(self) -> tuple[object, ...]:
+        """The parts that make a ceiling what it is."""
+        return self.finetune, self.probe, self.texts, self.shots
+
+    @property
     def on_truth(self) -> Self:
-        """The parts that a ceiling has."""
+        """The recipe of a ceiling."""
         return self.model_copy(update={"labels": "soft", "via": None, "rounds": 1, "clean": None, "stop": None})
 
 
@@ -394,10 +407,9 @@ def load(path: str | Path = PARAMS) -> Params:
         *((f"models.{name}.finetune", entry.finetune) for name, entry in params.models.items()),
         *((f"tasks.{name}.finetune", entry.finetune) for name, entry in params.tasks.items()),
         *((f"methods.{name}.finetune", entry.finetune) for name, entry in params.methods.items()),
-        *((f"methods.{name}.probe", entry.probe or {}) for name, entry in params.methods.items()),
     ]
-    for where, overrides in given:
-        validate(Finetune, params.finetune.model_dump() | overrides, f"{path}: {where}")
+    for where, overrides in given:  # alone; whether they go together is for `finetune_for` to say
+        validate(Finetune, params.finetune.model_dump() | {"tune": "lora"} | overrides, f"{path}: {where}")
     return params
 
 
@@ -418,6 +430,8 @@ def _agree(params: Params, path: str) -> None:
                 raise UserError(f"{path}: grid.{setting}.tasks: '{task}' is a {own} task; list it under grid.{own}")
         for name in block.methods:
             method = params.methods[name]
+            if name in block.ceilings[1:] and method.taught == params.methods[block.ceilings[0]].taught:
+                raise UserError(f"{path}: grid.{setting}.ceilings: '{name}' is the same as '{block.ceilings[0]}'")
             if method.texts and name not in block.ceilings:
                 raise UserError(
                     f"{path}: grid.{setting}.ceilings: '{name}' is missing; it finetunes on texts, and must be held "

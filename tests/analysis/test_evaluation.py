@@ -145,7 +145,7 @@ def tables(folder: Path) -> dict[str, Rows]:
 
 
 def evaluated(params: Params, folder: str = "reports") -> dict[str, Rows]:
-    evaluation.write(*evaluation.evaluate(params), Path(folder))
+    evaluation.write(*evaluation.evaluate(params)[:2], Path(folder))
     return tables(Path(folder))
 
 
@@ -259,6 +259,7 @@ def test_what_weighs_probabilities_is_not_measured_of_words(work: Path) -> None:
     for row in found["summary.csv"]:
         measured.setdefault(row["task"], set()).add(row["metric"])
     of_words = {"accuracy", "agreement", "agreement_right", "agreement_wrong", "pgr", "over_supervisor", "over_naive"}
+    of_words |= {"best", "overfit", "late_agreement_wrong"}
     assert measured["endgames"] == of_words
     assert measured["reviews"] == measured["preferences"] == of_words | {"auroc", "ece", "margin"}
     assert {row["task"] for row in found["plots/calibration.csv"]} == {"reviews", "preferences"}

@@ -1,50 +1,68 @@
-"""Finetuning end to end on a tiny rung: repeatable, independent of micro-batches, and blind to truth."""
+"""Finetuning end to end on tiny models: repeatable, independent of micro-batches, and a plain loop in all settings."""
 
 import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModel, AutoTokenizer
-from w2s.training.reader import Labelled, Reader
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
+from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tests.conftest import SETTINGS, WORDS, settings_with
+from tests.conftest import WORDS, reader_of, settings_with
 from w2s import records
 from w2s.determinism import generator
 from w2s.errors import UserError
-from w2s.losses import Loss
 from w2s.losses.confidence import confidence
-from w2s.losses.cross_entropy import cross_entropy
-from w2s.models import hardware, heads
-from w2s.models.heads import ScalarHead, load_tuned
-from w2s.params import Answers, Task
+from w2s.models import hardware
+from w2s.models.heads import Head, ScalarHead
+from w2s.settings import Labelled, Loss, Reader
+from w2s.settings import setting as kind_of
 from w2s.training.finetune import _updates, finetune
 
-TASK = Task(family="reviews", setting="classification", answers=Answers(true=["good"], false=["bad"]))
 CONFIDENCE = partial(confidence, alpha_max=0.6, warmup=0.3)
+BINARY = ("classification", "preference")
+SIZES = {"train": 60, "validation": 20, "test": 25}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Texts of two to nine words; soft labels that favour those with `good` or `fine` in them."""
+    """A folder a setting. Texts have two to nine words; soft labels and answers favour those with `good` or `fine`."""
     folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
-    for name, size in {"train": 60, "validation": 20, "test": 25}.items():
-        texts = [" ".join(rng.choice(WORDS, rng.integers(2, 10))) for _ in range(size)]
+    for name, size in SIZES.items():
+        texts, others = ([" ".join(rng.choice(WORDS, rng.integers(2, 10))) for _ in range(size)] for _ in range(2))
         ids = [f"{name} {index}" for index in range(size)]
-        p = np.array([0.9 if {"good", "fine"} & set(text.split()) else 0.2 for text in texts])
-        records.write(folder / f"{name}.parquet", records.TEXTS, {"id": ids, "text": texts, "group": ids})
-        order = rng.permutation(size)  # labels are joined by id
-        columns = {"id": [ids[index] for index in order], "p": (p + rng.uniform(-0.1, 0.1, size))[order]}
-        records.write(folder / f"{name}-labels.parquet", records.LABELS, columns)
+        happy = np.array([[bool({"good", "fine"} & set(text.split())) for text in side] for side in (texts, others)])
+        order, noise = rng.permutation(size), rng.uniform(-0.1, 0.1, size)  # labels are joined by id
+        for setting, labels in {
+            "classification": np.where(happy[0], 0.9, 0.2) + noise,
+            "preference": np.array([0.5, 0.9, 0.1])[happy[0].astype(int) - happy[1]] + noise,
+            "generation": ["the food is good" if good else "bad room" for good in happy[0]],
+        }.items():
+            inputs = {"first": texts, "second": others} if setting == "preference" else {"text": texts}
+            columns = {"id": ids, **inputs, "group": ids}
+            records.write(folder / setting / f"{name}.parquet", records.strings(*columns), columns)
+            schema = records.ANSWERS if setting == "generation" else records.LABELS
+            said = {"id": [ids[index] for index in order], schema[1].name: [labels[index] for index in order]}
+            records.write(folder / setting / f"{name}-labels.parquet", schema, said)
     return folder
 
 
-Run = Callable[..., ScalarHead]
+def reader_for(folder: Path, setting: str = "classification", **changes: object) -> Reader:
+    task = {"answer_tokens": 5 if folder.name.startswith("embedded") else 20} if setting == "generation" else {}
+    return reader_of(folder, setting, task, **changes)
+
+
+def read(reader: Reader, data: Path, setting: str, part: str) -> Labelled:
+    return reader.examples(data / setting / f"{part}.parquet", data / setting / f"{part}-labels.parquet")
+
+
+Run = Callable[..., Any]
 
 
 @pytest.fixture
@@ -54,38 +72,41 @@ def run(data: Path, tmp_path: Path) -> Run:
     def run(
         name: str,
         folder: Path,
-        loss: Loss = cross_entropy,
+        loss: Loss | None = None,
         seed: int = 0,
         watched: bool = False,
         keep: str = "none",
+        setting: str = "classification",
         **changes: object,
-    ) -> ScalarHead:
-        settings = settings_with(**changes)
-        reader, model = Reader(TASK, folder, settings), load_base(folder, **changes)
-        examples, validation = (
-            Labelled.read(reader, data / f"{part}.parquet", data / f"{part}-labels.parquet")
-            for part in ("train", "validation")
-        )
+    ) -> Head:
+        reader = reader_for(folder, setting, **changes)
+        model = load_base(folder, setting, **changes)
+        validation = read(reader, data, setting, "validation") if watched else None
         finetune(
             model,
             reader,
-            examples,
-            loss,
-            settings,
+            read(reader, data, setting, "train"),
             ("student", "mine", seed),
-            data / "test.parquet",
+            data / setting / "test.parquet",
             tmp_path / name,
             f"student {name}",
             keep,
-            validation if watched else None,
+            loss,
+            validation,
         )
         return model
 
     return run
 
 
-def load_base(folder: Path, **changes: object) -> ScalarHead:
-    return heads.load_base(folder, settings_with(**changes), generator("adapters"))
+@pytest.fixture(scope="module")
+def folders(speakers: dict[str, Path], gpt2_folder: Path, bert_folder: Path) -> dict[str, Path]:
+    """Models by name."""
+    return {**speakers, "gpt2": gpt2_folder, "bert": bert_folder}
+
+
+def load_base(folder: Path, setting: str = "classification", **changes: object) -> Any:
+    return kind_of(setting, "here").HEAD.load_base(folder, settings_with(**changes), generator("adapters"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -116,71 +137,149 @@ def test_watching_agreement_changes_no_prediction(run: Run, tmp_path: Path, gpt2
 
 
 def predicted(folder: Path) -> np.ndarray:
-    """P(true) [snapshots, examples]."""
+    """P, or answers [snapshots, examples]."""
     table = records.read_predictions(folder / "predictions.parquet")
-    return table["p"].to_numpy().reshape(-1, 25)
+    return table[table.column_names[-1]].to_numpy().reshape(-1, 25)
 
 
-@pytest.mark.parametrize("loss", [cross_entropy, CONFIDENCE], ids=["cross_entropy", "confidence"])
+@pytest.mark.parametrize("loss", [None, CONFIDENCE], ids=["cross_entropy", "confidence"])
 @pytest.mark.parametrize("name", ["embedded_folder", "gpt2_folder"])
+@pytest.mark.parametrize("setting", BINARY)
 def test_a_batch_may_be_cut_into_any_parts(
-    run: Run, tmp_path: Path, request: pytest.FixtureRequest, name: str, loss: Loss
+    run: Run, tmp_path: Path, request: pytest.FixtureRequest, name: str, loss: Loss | None, setting: str
 ) -> None:
     """To rounding: rows of other lengths in a matrix product may differ in fp32's last bits, and Adam amplifies it."""
     folder = request.getfixturevalue(name)
-    run("whole", folder, loss)
+    run("whole", folder, loss, setting=setting)
     expected = predicted(tmp_path / "whole")
     assert np.ptp(expected[-1]) > 0.05  # it has learnt something to compare
     for tokens in (1, 25, 70):
-        model = run(f"by {tokens}", folder, loss, micro_batch=tokens)
+        model = run(f"by {tokens}", folder, loss, setting=setting, micro_batch=tokens)
         assert model.budget.tokens == tokens
-        np.testing.assert_allclose(predicted(tmp_path / f"by {tokens}"), expected, rtol=5e-5)
+        np.testing.assert_allclose(predicted(tmp_path / f"by {tokens}"), expected, rtol=1e-4)
 
 
-def gradients(folder: Path, data: Path, fails: Callable[[ScalarHead, torch.Tensor], bool], **changes: object) -> tuple:
+@pytest.mark.parametrize("name", ["embedded", "llama"])
+def test_a_batch_of_answers_may_be_cut_into_any_parts(
+    run: Run, tmp_path: Path, speakers: dict[str, Path], name: str
+) -> None:
+    run("whole", speakers[name], setting="generation", epochs=6)
+    losses = [*curve(tmp_path / "whole", "loss").values()]
+    assert losses[-1] < losses[0] - 0.5
+    for tokens in (1, 70, 200):
+        run("cut", speakers[name], setting="generation", epochs=6, micro_batch=tokens)
+        np.testing.assert_allclose([*curve(tmp_path / "cut", "loss").values()], losses, rtol=2e-4)
+        assert np.array_equal(predicted(tmp_path / "cut"), predicted(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("setting", [*BINARY, "generation"])
+def test_finetuning_is_a_plain_loop(run: Run, data: Path, tmp_path: Path, gpt2_folder: Path, setting: str) -> None:
+    """Three updates by all examples: written out by the library alone, text by text, they end at the same model."""
+    tuned = run("tuned", gpt2_folder, setting=setting, batch_size=60, epochs=3)
+    tokenizer = AutoTokenizer.from_pretrained(gpt2_folder)
+    labels = dict(zip(*pq.read_table(data / setting / "train-labels.parquet").to_pydict().values(), strict=True))
+    rows = pq.read_table(data / setting / "train.parquet").to_pylist()
+    kind = AutoModelForCausalLM if setting == "generation" else AutoModel
+    body, head = kind.from_pretrained(gpt2_folder).eval(), nn.Linear(16, 1)
+    nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text)["input_ids"]
+
+    def z(text: str) -> torch.Tensor:
+        return head(body(input_ids=torch.tensor([ids(text)])).last_hidden_state[0, -1])
+
+    def loss() -> torch.Tensor:
+        if setting == "generation":
+            logits, targets = [], []
+            for row in rows:
+                answer = ids(labels[row["id"]])
+                whole = torch.tensor([ids(row["text"]) + answer])
+                logits.append(body(input_ids=whole).logits[0, -len(answer) - 1 : -1])
+                targets += answer
+            return cross_entropy(torch.cat(logits), torch.tensor(targets))
+        both = [z(row["text"]) if "text" in row else z(row["first"]) - z(row["second"]) for row in rows]
+        soft = torch.tensor([labels[row["id"]] for row in rows])
+        return binary_cross_entropy_with_logits(torch.cat(both), soft)
+
+    parameters = [*body.parameters(), *(head.parameters() if setting != "generation" else [])]
+    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+    others = [parameter for parameter in parameters if parameter.ndim < 2]
+    optimizer = torch.optim.AdamW([{"params": decayed}, {"params": others, "weight_decay": 0.0}], weight_decay=0.01)
+    losses = []
+    for rate in (1 / 1.3, *(0.5 * (1 + np.cos(np.pi * (step - 0.3) / 2.7)) for step in (1, 2))):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.005 * rate
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        losses.append(value.item())
+    np.testing.assert_allclose([*curve(tmp_path / "tuned", "loss").values()], losses, rtol=1e-4)
+    assert losses[-1] < losses[0]
+    for one, other in zip(tuned.body.parameters(), body.parameters(), strict=True):
+        assert (one - other).abs().mean() < 2e-5  # of 0.01 that each has moved
+
+
+def gradients(
+    setting: str, folder: Path, data: Path, fails: Callable[[Head, torch.Tensor], bool], **changes: object
+) -> tuple:
     """The first update's gradient, and the parts in which the batch was read last; memory runs out where `fails`."""
-    settings = settings_with(snapshots=1, epochs=1, batch_size=60, **changes)
-    reader, model, read = Reader(TASK, folder, settings), load_base(folder, **changes), []
-    nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    changes |= {"snapshots": 1, "epochs": 1, "batch_size": 60}
+    reader, model, parts = reader_for(folder, setting, **changes), load_base(folder, setting, **changes), []
+    if model.head:
+        nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
 
     def memory(_: nn.Module, __: tuple, given: dict[str, torch.Tensor]) -> None:
         if fails(model, given["input_ids"]):
-            read.clear()
+            parts.clear()
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        read.append(given["input_ids"].shape)
+        parts.append(given["input_ids"].shape)
 
     model.body.register_forward_pre_hook(memory, with_kwargs=True)
-    examples = Labelled.read(reader, data / "train.parquet", data / "train-labels.parquet")
-    update = next(_updates(model, reader, examples, CONFIDENCE, settings, generator("order")))
+    loss = (reader.LOSSES or {"cross_entropy": CONFIDENCE})["cross_entropy"]
+    update = next(_updates(model, reader, read(reader, data, setting, "train"), loss, generator("order")))
     meter = update(model, 0.5, lambda value: value.backward())
     return (
         meter,
         {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad},
-        read,
+        parts,
     )
 
 
-@pytest.mark.parametrize("tune", ["full", "lora", "head"])
+WAYS = [
+    *(("classification", tune) for tune in ("full", "lora", "head")),
+    *(("preference", tune) for tune in ("full", "head")),
+    *(("generation", tune) for tune in ("full", "lora")),
+]
+
+
+@pytest.mark.parametrize(("setting", "tune"), WAYS)
 def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
-    embedded_folder: Path, data: Path, tune: str
+    embedded_folder: Path, data: Path, setting: str, tune: str
 ) -> None:
-    """Also where memory runs out with part of the gradient already there. Gradients agree to 1e-5 of the largest."""
-    calls: list[int] = []
+    """Also where memory runs out with part of the gradient already there. Gradients agree to 1e-5 of the largest.
 
-    def late(_: ScalarHead, ids: torch.Tensor) -> bool:
-        calls.append(len(ids))
-        return len(calls) == 7 and tune != "head"  # a head reads texts once: nothing fails after the first reading
+    A shift of all rewards has no slope in preference, but for rounding.
+    """
+    calls: list[bool] = []
 
-    meter, expected, read = gradients(embedded_folder, data, lambda *_: False, tune=tune)
-    assert len(read) == 1
+    def late(_: Head, __: torch.Tensor) -> bool:
+        """At the second part with a gradient; with `tune: head` none has."""
+        calls.append(torch.is_grad_enabled())
+        return calls[-1] and calls.count(True) == 2
+
+    meter, expected, parts = gradients(setting, embedded_folder, data, lambda *_: False, tune=tune)
+    assert len(parts) == 1
     for fails, tokens in ((lambda model, ids: ids.numel() > 130, "auto"), (late, 100)):
-        again, found, parts = gradients(embedded_folder, data, fails, tune=tune, micro_batch=tokens)
+        again, found, parts = gradients(setting, embedded_folder, data, fails, tune=tune, micro_batch=tokens)
         assert len(parts) > 2
         assert all(rows * width <= 130 for rows, width in parts)
         assert again == pytest.approx(meter, rel=1e-5)
         for name, gradient in expected.items():
             assert gradient.abs().max() > 0 or "lora_A" in name  # B is zero at the start, and so A's slope
-            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max() + 1e-9))
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
 
 
 def test_a_run_out_of_memory_goes_on_and_says_so(
@@ -202,23 +301,34 @@ def test_a_run_out_of_memory_goes_on_and_says_so(
     assert json.loads((tmp_path / "scarce" / "run.json").read_text())["micro_batch"] == 48
 
 
-@pytest.mark.parametrize("tune", ["full", "lora", "head"])
+@pytest.mark.parametrize(
+    ("setting", "tune", "name"),
+    [
+        *(("classification", tune, name) for tune in ("full", "lora", "head") for name in ("embedded", "gpt2", "bert")),
+        *(("preference", tune, "embedded") for tune in ("full", "lora", "head")),
+        *(("generation", tune, name) for tune in ("full", "lora") for name in ("embedded", "gpt2", "llama")),
+    ],
+)
 def test_every_way_to_tune_learns_and_is_restored_exactly(
-    run: Run, tmp_path: Path, checkpoint: Path, data: Path, tune: str
+    run: Run, tmp_path: Path, folders: dict[str, Path], data: Path, setting: str, tune: str, name: str
 ) -> None:
-    changes = {"tune": tune, "learning_rate": 0.02, "epochs": 6}
-    model = run(tune, checkpoint, keep="full" if tune == "full" else "adapter", **changes)
+    folder, changes = folders[name], {"tune": tune, "learning_rate": 0.02, "epochs": 6}
+    model = run(tune, folder, setting=setting, keep="full" if tune == "full" else "adapter", **changes)
     losses = curve(tmp_path / tune, "loss")
     assert np.mean([losses[step] for step in range(21, 25)]) < np.mean([losses[step] for step in range(1, 5)])
-    settings = settings_with(**changes)
-    reader = Reader(TASK, checkpoint, settings)
-    again = load_tuned(tmp_path / tune / "model", checkpoint, settings)
-    _, items = reader.inputs(data / "test.parquet")
+    reader = reader_for(folder, setting, **changes)
+    again = reader.HEAD.load_tuned(tmp_path / tune / "model", folder, settings_with(**changes))
+    _, items = reader.inputs(data / setting / "test.parquet")
     assert np.array_equal(reader.predict(again, items), predicted(tmp_path / tune)[-1])
+    examples, _ = reader.learnable(read(reader, data, setting, "test"))
+    with torch.no_grad():
+        scores = reader.scores(model, examples)
+        assert scores.std() > 0
+        assert torch.equal(reader.scores(again, examples), scores)
     if tune != "full":  # the body is as it was
-        base = load_base(checkpoint).body.state_dict()
+        base = load_base(folder, setting).body.state_dict()
         kept = {
-            name.replace("base_model.model.", "").replace(".base_layer", ""): tensor
+            name.replace("base_model.model.", "", 1).replace(".base_layer", ""): tensor
             for name, tensor in model.body.state_dict().items()
             if "lora" not in name
         }
@@ -242,7 +352,7 @@ def test_predictions_are_the_models_at_the_stated_steps(
     model = run("run", embedded_folder)
     steps = 3 * 4  # epochs × ⌈60 / 16⌉
     table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pydict()
-    ids, items = Reader(TASK, embedded_folder, SETTINGS).inputs(data / "test.parquet")
+    ids, items = reader_of(embedded_folder).inputs(data / "classification" / "test.parquet")
     assert table["step"] == [step for step in (3, 6, 9, steps) for _ in range(25)]
     assert table["id"] == ids.to_pylist() * 4
     with torch.no_grad():
@@ -267,8 +377,8 @@ def curve(folder: Path, name: str) -> dict[int, float]:
 def test_curves(run: Run, tmp_path: Path, data: Path, embedded_folder: Path) -> None:
     model = run("run", embedded_folder, watched=True)
     assert set(curve(tmp_path / "run", "agreement")) == {3, 6, 9, 12}
-    reader = Reader(TASK, embedded_folder, SETTINGS)
-    validation = Labelled.read(reader, data / "validation.parquet", data / "validation-labels.parquet")
+    reader = reader_of(embedded_folder)
+    validation = read(reader, data, "classification", "validation")
     agrees = (reader.predict(model, validation.items) > 0.5) == (validation.labels > 0.5)
     assert curve(tmp_path / "run", "agreement")[12] == agrees.mean()
     assert set(curve(tmp_path / "run", "accuracy")) == set(range(1, 13))
@@ -300,10 +410,10 @@ def test_half_precision_trains_full_precision_weights(
         assert parameter.dtype == (torch.bfloat16 if frozen else torch.float32), name
     full, half = predicted(tmp_path / "fp32")[-1], predicted(tmp_path / "bf16")[-1]
     assert 0 < np.abs(full - half).max() < 0.1
-    settings = settings_with(tune=tune, precision="bf16")
-    reader = Reader(TASK, embedded_folder, settings)
-    again = load_tuned(tmp_path / "bf16" / "model", embedded_folder, settings)
-    assert np.array_equal(reader.predict(again, reader.inputs(data / "test.parquet")[1]), half)
+    changes = {"tune": tune, "precision": "bf16"}
+    reader = reader_of(embedded_folder, **changes)
+    again = ScalarHead.load_tuned(tmp_path / "bf16" / "model", embedded_folder, settings_with(**changes))
+    assert np.array_equal(reader.predict(again, reader.inputs(data / "classification" / "test.parquet")[1]), half)
 
 
 def test_automatic_precision_is_what_was_measured(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
@@ -314,13 +424,9 @@ def test_automatic_precision_is_what_was_measured(run: Run, tmp_path: Path, embe
     assert np.array_equal(predicted(tmp_path / "auto"), predicted(tmp_path / "said"))
 
 
-def test_labels_of_other_examples_are_refused(data: Path, embedded_folder: Path) -> None:
-    labels = data / "validation-labels.parquet"
+@pytest.mark.parametrize("setting", [*BINARY, "generation"])
+def test_labels_of_other_examples_are_refused(data: Path, embedded_folder: Path, setting: str) -> None:
+    labels = data / setting / "validation-labels.parquet"
     with pytest.raises(UserError) as error:
-        Labelled.read(Reader(TASK, embedded_folder, SETTINGS), data / "train.parquet", labels)
+        reader_for(embedded_folder, setting).examples(data / setting / "train.parquet", labels)
     assert str(error.value) == f"{labels}: ids do not match the inputs (60 missing, 20 unknown)"
-
-
-def test_an_unknown_setting_is_told(embedded_folder: Path) -> None:
-    with pytest.raises(UserError, match=r"unknown name 'clasification' .*; did you mean 'classification'\?"):
-        Reader(TASK.model_copy(update={"setting": "clasification"}), embedded_folder, SETTINGS)

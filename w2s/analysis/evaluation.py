@@ -17,23 +17,25 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from w2s import records
-from w2s.analysis import metrics
-from w2s.analysis.metrics import Answers, Array
-from w2s.analysis.statistics import Bootstrap, Estimate, without_bias
+from w2s.analysis import metrics, probing
+from w2s.analysis.metrics import Answers, Array, Mask
+from w2s.analysis.statistics import Bootstrap, Estimate, holm, p_value, without_bias
 from w2s.errors import UserError
-from w2s.params import Block, Params
+from w2s.params import Block, Grid, Params, Simulated
 
 Row = dict[str, Any]
 MODELS = Path("models")
 NAME = ["role", "weak", "strong", "method"]
 INTERVAL = ["value", "low", "high", "reason"]
+CELL = ["auroc", "ece", "margin", "agreement", "agreement_right", "agreement_wrong"]
 COLUMNS = {  # of every table, by its path under reports/
     "results.csv": [
         *["task", "weak", "strong", "method", "seed"],
         *["supervisor_accuracy", "student_accuracy", "student_low", "student_high", "ceiling", "ceiling_accuracy"],
-        *["auroc", "ece", "margin", "agreement", "agreement_right", "agreement_wrong"],
+        *CELL,
         *["pgr", "pgr_low", "pgr_high", "pgr_reason"],
     ],
     "summary.csv": ["task", *NAME, "metric", *INTERVAL],
@@ -44,11 +46,17 @@ COLUMNS = {  # of every table, by its path under reports/
     "plots/curves.csv": ["task", *NAME, "step", "progress", "accuracy", "low", "high", "agreement"],
     "plots/training.csv": ["task", *NAME, "step", "loss", "learning_rate", "accuracy", "agreement"],
     "plots/calibration.csv": ["task", *NAME, "bin", "confidence", "frequency", "count"],
+    "plots/comparison.csv": [
+        *["task", "weak", "strong", "method", "gap", "difference", "low", "high", "p", "p_corrected", "significant"]
+    ],
+    "plots/overfitting.csv": ["task", "weak", "strong", "method", "best", "end", "difference", "low", "high"],
+    "plots/saliency.csv": ["task", *NAME, "probe", "low", "high"],
 }
 UNDEFINED = {  # why a metric can have no value
     "auroc": "the test truth has one class only",
     "agreement_right": "a supervisor is never right",
     "agreement_wrong": "a supervisor is never wrong",
+    "late_agreement_wrong": "a supervisor is never wrong",
 }
 SUBSETS = {"agreement": "all", "agreement_right": "supervisor right", "agreement_wrong": "supervisor wrong"}
 CURVES = ("loss", "learning_rate", "accuracy", "agreement")
@@ -57,7 +65,7 @@ CURVES = ("loss", "learning_rate", "accuracy", "agreement")
 class Name(NamedTuple):
     """Which model of a task: its role and, as far as the role has them, its place in the grid."""
 
-    role: str  # supervisor, ceiling, student, zero_shot or scratch
+    role: str  # supervisor, ceiling, student, zero_shot, scratch or base (of which only features are measured)
     weak: str = ""
     strong: str = ""
     method: str = ""
@@ -79,7 +87,7 @@ class Subject:
 
     name: Name
     answers: Answers  # [seeds, N]: final predictions; one row for a model that has no seed
-    runs: list[Run]  # by seed; none for a model that was not trained
+    runs: list[Run]  # by seed; none for what was not trained: zero-shot models, simulated supervisors
 
     @property
     def model(self) -> str:
@@ -91,6 +99,7 @@ class Subject:
 class Exam:
     """A task's models, its test truth, and what was measured under draws that all models share."""
 
+    task: str
     block: Block
     seeds: list[int]
     smallest_gap: float
@@ -103,36 +112,67 @@ class Exam:
     def students(self) -> list[Name]:
         return [name for name in self.subjects if name.role == "student"]
 
-    def ceiling(self, student: Name) -> Name:
-        """The ceiling that a student is held against."""
-        return Name("ceiling", strong=student.strong, method=self.block.ceiling(student.method))
+    @property
+    def pairs(self) -> list[Name]:
+        """The students whose supervisor is a model, and so has a size."""
+        return [name for name in self.students if self.subjects[supervisor_of(name)].runs]
 
     def parameters(self, name: Name) -> int:
         return self.subjects[name].runs[0].parameters
 
 
-def evaluate(params: Params) -> tuple[dict[str, list[Row]], dict[str, Any]]:
-    """Every table by its path under reports/ (see `COLUMNS`), and the nested point values of metrics.json."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a task came to, over its seeds: light enough to keep every task's."""
+
+    task: str
+    setting: str
+    block: Block
+    simulated: Simulated
+    sizes: dict[str, int]  # parameters of each model
+    confidence: float
+    means: dict[Name, dict[str, Array]]  # metric → [1 + resamples]
+    estimates: dict[tuple[Name, str], Estimate]
+
+    @property
+    def pairs(self) -> list[Name]:
+        """The students whose supervisor is a model."""
+        return [name for name in self.means if name.role == "student" and name.weak in self.sizes]
+
+    def gap(self, student: Name) -> Array:
+        """Accuracy of the ceiling that stands for the task − that of the supervisor."""
+        ceiling = Name("ceiling", strong=student.strong, method=self.block.ceiling("naive"))
+        return self.means[ceiling]["accuracy"] - self.means[supervisor_of(student)]["accuracy"]
+
+
+def evaluate(params: Params) -> tuple[dict[str, list[Row]], dict[str, Any], list[Outcome]]:
+    """Every table by its path under reports/ (see `COLUMNS`), the nested point values of metrics.json, the outcomes."""
     tables: dict[str, list[Row]] = {path: [] for path in COLUMNS}
     values: dict[str, Any] = {}
-    setting_of = {task: setting for setting, block in params.grid.blocks.items() for task in block.tasks}
-    for task, block in params.grid.tasks.items():
-        exam = examine(task, block, params)
-        estimates = summarize(exam)
-        for path, rows in {
-            "results.csv": results(exam),
-            "summary.csv": summary(estimates),
-            "plots/settings.csv": [{"setting": setting_of[task], **row} for row in widest(exam, estimates)],
-            "plots/scaling.csv": scaling(exam, estimates),
-            "plots/pgr.csv": pgr(estimates),
-            "plots/agreement.csv": agreement(estimates),
-            "plots/curves.csv": curves(exam),
-            "plots/training.csv": training(exam),
-            "plots/calibration.csv": calibration(exam),
-        }.items():
-            tables[path] += [{"task": task, **row} for row in rows]
-        values[task] = nested(estimates)
-    return tables, values
+    outcomes = []
+    for setting, block in params.grid.blocks.items():
+        for task in block.tasks:
+            exam = examine(task, block, params)
+            outcome = conclude(exam, setting, params.grid.simulated)
+            estimates = outcome.estimates
+            for path, rows in {
+                "results.csv": results(exam),
+                "summary.csv": summary(estimates),
+                "plots/settings.csv": [{"setting": setting, **row} for row in widest(exam, estimates)],
+                "plots/scaling.csv": scaling(exam, estimates),
+                "plots/pgr.csv": pgr(estimates),
+                "plots/agreement.csv": agreement(estimates),
+                "plots/curves.csv": curves(exam),
+                "plots/training.csv": training(exam),
+                "plots/calibration.csv": calibration(exam),
+                "plots/comparison.csv": comparison(outcome),
+                "plots/overfitting.csv": overfitting(estimates),
+                "plots/saliency.csv": saliency(estimates),
+            }.items():
+                tables[path] += [{"task": task, **row} for row in rows]
+            values[task] = nested(estimates)
+            outcomes.append(outcome)
+    return tables, values, outcomes
 
 
 def write(tables: dict[str, list[Row]], values: dict[str, Any], folder: Path) -> None:
@@ -159,12 +199,19 @@ def examine(task: str, block: Block, params: Params) -> Exam:
         raise UserError(f"{path}: truth must be 0 or 1, or an answer in words, for at least one example")
     rng = np.random.default_rng([how.seed, *task.encode()])  # by name: another task in the grid changes nothing here
     bootstrap = Bootstrap.draw(len(truth), len(seeds), how.resamples, how.confidence, rng)
-    subjects = {subject.name: subject for subject in gather(task, block, seeds, read)}
+    subjects = {subject.name: subject for subject in gather(task, block, params.grid, read)}
+    mixed = rng.permutation(len(truth))
+    halves = np.empty(len(truth), np.int64)
+    halves[mixed[np.argsort(truth[mixed], kind="stable")]] = np.arange(len(truth)) % 2  # each answer as often in both
     measured = {
-        name: measure(subject, subjects.get(supervisor_of(name)), truth, bootstrap)
+        name: measure(subject, subjects.get(supervisor_of(name)), truth, halves, bootstrap)
         for name, subject in subjects.items()
     }
-    return Exam(block, seeds, how.smallest_gap, truth, bootstrap, subjects, measured)
+    for name, shown in probed(task, subjects, table["id"], truth, how.seed):
+        among = ~np.isnan(shown[0])
+        probe = [bootstrap.measure(partial(metrics.agreement, row, np.ones(len(row)), among=among)) for row in shown]
+        measured.setdefault(name, {})["probe"] = np.stack(probe)
+    return Exam(task, block, seeds, how.smallest_gap, truth, bootstrap, subjects, measured)
 
 
 @dataclass(frozen=True)
@@ -184,8 +231,12 @@ class Reader:
         return np.array([self.codes.setdefault(answer, len(self.codes)) for answer in answers], np.int64)
 
 
-def gather(task: str, block: Block, seeds: list[int], read: Reader) -> Iterator[Subject]:
+def gather(task: str, block: Block, grid: Grid, read: Reader) -> Iterator[Subject]:
     """The grid's models on one task: each file is looked for by name, so that leftovers of other grids stay out."""
+    seeds, simulated = grid.seeds, grid.simulated
+    lessons = [*product(block.weak, block.strong, block.methods)]
+    if task in simulated.tasks:
+        lessons += product(simulated.weak, simulated.strong, simulated.methods)
 
     def trained(name: Name, folder: Path) -> Subject:
         runs = [read_run(folder / str(seed), read) for seed in seeds]
@@ -199,10 +250,12 @@ def gather(task: str, block: Block, seeds: list[int], read: Reader) -> Iterator[
     def labels(path: Path) -> Answers:
         return read(records.read_labels(path), path)
 
-    for weak in block.weak:
+    for weak in dict.fromkeys(weak for weak, *_ in lessons):
         labelled = np.stack([labels(records.weak_labels(task, weak, seed) / "test.parquet") for seed in seeds])
-        supervisor = trained(Name("supervisor", weak), MODELS / "supervisor" / task / weak)
-        yield replace(supervisor, answers=labelled)  # what students learn from is what is measured
+        supervisor = Subject(Name("supervisor", weak), labelled, [])
+        if weak in block.weak:  # what students learn from is what is measured
+            supervisor = replace(trained(supervisor.name, MODELS / "supervisor" / task / weak), answers=labelled)
+        yield supervisor
     for strong in block.strong:
         for method in block.ceilings:
             name = Name("ceiling", strong=strong, method=method)
@@ -213,7 +266,7 @@ def gather(task: str, block: Block, seeds: list[int], read: Reader) -> Iterator[
             yield Subject(Name("zero_shot", strong=strong), labels(zero_shot)[None], [])
         if (scratch := control / "scratch").exists() or not whole:
             yield trained(Name("scratch", strong=strong), scratch)
-    for weak, strong, method in product(block.weak, block.strong, block.methods):
+    for weak, strong, method in lessons:
         yield trained(Name("student", weak, strong, method), MODELS / "student" / task / weak / strong / method)
 
 
@@ -232,6 +285,41 @@ def read_run(folder: Path, read: Reader) -> Run:
     return Run(folder, steps, np.stack(answers), parameters)
 
 
+def probed(
+    task: str, subjects: dict[Name, Subject], ids: pa.ChunkedArray, truth: Answers, seed: int
+) -> Iterator[tuple[Name, Array]]:
+    """Whose features were kept, base models included: where a probe of them is right, 0 or 1, else NaN [seeds, N].
+
+    All are probed on the same halves of the same examples, and no group of examples is in both.
+    """
+    folders = {
+        name: [run.folder for run in subject.runs]
+        for name, subject in subjects.items()
+        if name.role in ("ceiling", "student")
+    }
+    for strong in dict.fromkeys(name.strong for name in folders):
+        folders[Name("base", strong=strong)] = [MODELS / "control" / task / strong]
+    half: dict[tuple[int, ...], probing.Folds | None] = {}
+    for name, places in folders.items():
+        files = [folder / "features.parquet" for folder in places]
+        if not all(file.exists() for file in files):
+            continue
+        shown = np.full((len(files), len(truth)), np.nan)
+        for row, file in zip(shown, files, strict=True):
+            own, features = probing.read(file)
+            rows = pc.index_in(own, value_set=ids)
+            if rows.null_count:
+                raise UserError(f"{file}: {rows.null_count} ids are not among the test inputs")
+            at = rows.to_numpy()
+            if (key := tuple(at)) not in half:
+                inputs = pq.read_table(records.inputs(task, "test"), columns=["id", "group"])
+                groups = inputs["group"].take(pc.index_in(own, value_set=inputs["id"])).to_numpy()
+                half[key] = probing.folds(truth[at], groups, seed)
+            if (halves := half[key]) is not None:
+                row[at] = probing.right(features, truth[at], halves)
+        yield name, shown
+
+
 # Measuring
 
 
@@ -240,10 +328,18 @@ def supervisor_of(student: Name) -> Name:
     return Name("supervisor" if student.role == "student" else "", student.weak)
 
 
-def measure(subject: Subject, supervisor: Subject | None, truth: Answers, bootstrap: Bootstrap) -> dict[str, Array]:
+def ceiling_of(student: Name, block: Block) -> Name:
+    """The ceiling that a student is held against."""
+    return Name("ceiling", strong=student.strong, method=block.ceiling(student.method))
+
+
+def measure(
+    subject: Subject, supervisor: Subject | None, truth: Answers, halves: Answers, bootstrap: Bootstrap
+) -> dict[str, Array]:
     """Every metric of a subject, on the sample and all replicates, seed by seed.
 
-    Agreement if it has a supervisor; what weighs probabilities unless it answers in words.
+    Agreement if it has a supervisor; what weighs probabilities unless it answers in words; and of a student that was
+    trained, how it was before the end: see `oracle` and `midway`.
     """
 
     def by_seed(metric: Callable[[int, Array], Array]) -> Array:
@@ -265,30 +361,58 @@ def measure(subject: Subject, supervisor: Subject | None, truth: Answers, bootst
             "agreement_right": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, right[s])),
             "agreement_wrong": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, ~right[s])),
         }
+        if len(subject.runs[0].steps) > 1:
+            best = [oracle(run, truth, halves) for run in subject.runs]
+            middle = [midway(run) for run in subject.runs]
+            measured["best"] = by_seed(lambda s, weights: metrics.agreement(best[s], truth == truth, weights))
+            measured["overfit"] = measured["best"] - measured["accuracy"]
+            measured["late_agreement_wrong"] = measured["agreement_wrong"] - by_seed(
+                lambda s, weights: metrics.agreement(middle[s], q[s], weights, ~right[s])
+            )
     return measured
 
 
-def summarize(exam: Exam) -> dict[tuple[Name, str], Estimate]:
-    """Every metric of every model, over the seeds."""
+def oracle(run: Run, truth: Answers, halves: Answers) -> Mask:
+    """Which examples a run gets right at its best snapshot, chosen by truth: on each half, the other half's choice.
+
+    The highest of several accuracies on one set of examples would be partly luck, and lie above the end's without any
+    overfitting.
+    """
+    right = np.stack([metrics.same(answers, truth) for answers in run.answers])
+    chosen = [right[:, halves != half].mean(1).argmax() for half in (0, 1)]
+    return np.where(halves == 0, right[chosen[0]], right[chosen[1]])
+
+
+def midway(run: Run) -> Answers:
+    """The answers at the snapshot nearest to half of the training."""
+    return run.answers[np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()]
+
+
+def conclude(exam: Exam, setting: str, simulated: Simulated) -> Outcome:
+    """Every metric of every model over the seeds, and every difference that takes two models."""
     bootstrap = exam.bootstrap
     means = {
         name: {metric: bootstrap.over_seeds(values) for metric, values in measured.items()}
         for name, measured in exam.measured.items()
     }
-    estimates = {}
-    for name, values in means.items():
-        for metric, value in values.items():
-            estimates[name, metric] = bootstrap.estimate(value, UNDEFINED.get(metric, ""))
-        if name.role != "student":
-            continue
-        accuracy, supervisor = values["accuracy"], means[supervisor_of(name)]["accuracy"]
-        ceiling = means[exam.ceiling(name)]["accuracy"]
-        estimates[name, "pgr"] = bootstrap.pgr(accuracy, supervisor, ceiling, exam.smallest_gap)
-        estimates[name, "over_supervisor"] = bootstrap.estimate(accuracy - supervisor)
-        naive = name._replace(method="naive")
-        if naive in means and naive != name:
-            estimates[name, "over_naive"] = bootstrap.estimate(accuracy - means[naive]["accuracy"])
-    return estimates
+    recovered = {}
+    for name in exam.students:
+        accuracy, supervisor = means[name]["accuracy"], means[supervisor_of(name)]["accuracy"]
+        ceiling = means[ceiling_of(name, exam.block)]["accuracy"]
+        recovered[name, "pgr"] = bootstrap.pgr(accuracy, supervisor, ceiling, exam.smallest_gap)
+        if recovered[name, "pgr"].value is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                means[name]["pgr"] = (accuracy - supervisor) / (ceiling - supervisor)
+        means[name]["over_supervisor"] = accuracy - supervisor
+        if name.method != "naive" and (naive := name._replace(method="naive")) in means:
+            means[name]["over_naive"] = accuracy - means[naive]["accuracy"]
+    estimates = {
+        (name, metric): bootstrap.estimate(value, UNDEFINED.get(metric, ""))
+        for name, values in means.items()
+        for metric, value in values.items()
+    }
+    sizes = {subject.model: exam.parameters(name) for name, subject in exam.subjects.items() if subject.runs}
+    return Outcome(exam.task, setting, exam.block, simulated, sizes, bootstrap.confidence, means, estimates | recovered)
 
 
 # Tables
@@ -303,16 +427,16 @@ def results(exam: Exam) -> list[Row]:
     """One row a cell; its intervals are over the test examples alone."""
     rows = []
     for name in exam.students:
-        student = exam.measured[name]
+        student = {key: values for key, values in exam.measured[name].items() if key in ("accuracy", *CELL)}
         supervisor = exam.measured[supervisor_of(name)]["accuracy"]
-        ceiling = exam.measured[exam.ceiling(name)]["accuracy"]
+        ceiling = exam.measured[ceiling_of(name, exam.block)]["accuracy"]
         for s, seed in enumerate(exam.seeds):
             cell = {metric: exam.bootstrap.estimate(values[s]) for metric, values in student.items()}
             accuracy = cell.pop("accuracy")
             recovered = exam.bootstrap.pgr(student["accuracy"][s], supervisor[s], ceiling[s], exam.smallest_gap)
             row = _place(name) | {"seed": seed, "supervisor_accuracy": float(supervisor[s, 0])}
             row |= {"student_accuracy": accuracy.value, "student_low": accuracy.low, "student_high": accuracy.high}
-            row |= {"ceiling": exam.ceiling(name).method, "ceiling_accuracy": float(ceiling[s, 0])}
+            row |= {"ceiling": ceiling_of(name, exam.block).method, "ceiling_accuracy": float(ceiling[s, 0])}
             row |= {metric: estimate.value for metric, estimate in cell.items()}
             row |= {"pgr": recovered.value, "pgr_low": recovered.low, "pgr_high": recovered.high}
             rows.append(row | {"pgr_reason": recovered.reason})
@@ -326,12 +450,15 @@ def widest(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row]
     """
 
     def gap(student: Name) -> tuple[bool, float]:
-        ends = [estimates[name, "accuracy"].value or 0.0 for name in (supervisor_of(student), exam.ceiling(student))]
+        ends = [
+            estimates[name, "accuracy"].value or 0.0
+            for name in (supervisor_of(student), ceiling_of(student, exam.block))
+        ]
         return exam.parameters(student) > exam.parameters(supervisor_of(student)), ends[1] - ends[0]
 
     methods = exam.block.methods
     baseline = "naive" if "naive" in methods else methods[0]
-    _, weak, strong, _ = max((name for name in exam.students if name.method == baseline), key=gap)
+    _, weak, strong, _ = max((name for name in exam.pairs if name.method == baseline), key=gap)
     names = [
         Name("supervisor", weak),
         *(Name("student", weak, strong, method) for method in methods),
@@ -358,8 +485,8 @@ def scaling(exam: Exam, estimates: dict[tuple[Name, str], Estimate]) -> list[Row
 
     rows: list[Row] = []
     for method in exam.block.methods:
-        students = [name for name in exam.students if name.method == method]
-        truth = [*map(supervisor_of, students), *map(exam.ceiling, students)]
+        students = [name for name in exam.pairs if name.method == method]
+        truth = [*map(supervisor_of, students), *(ceiling_of(student, exam.block) for student in students)]
         rows += points("ground truth", method, {exam.subjects[name].model: name for name in truth}.values())
         for weak in exam.block.weak:
             own = [name for name in students if name.weak == weak]
@@ -421,6 +548,39 @@ def calibration(exam: Exam) -> list[Row]:
         for name, subject in exam.subjects.items()
         if subject.answers.dtype.kind == "f"
         for bin in metrics.reliability(subject.answers.ravel(), np.tile(exam.truth, len(subject.answers)))
+    ]
+
+
+def comparison(outcome: Outcome) -> list[Row]:
+    """Each method against naive on the same examples and seeds, widest gap first; p as if alone, and corrected (Holm)
+    for all comparisons of the task."""
+    compared = [name for name in outcome.pairs if (name, "over_naive") in outcome.estimates]
+    compared.sort(key=lambda name: -outcome.gap(name)[0])
+    alone = [p_value(outcome.means[name]["over_naive"]) for name in compared]
+    return [
+        {**_place(name), "gap": float(outcome.gap(name)[0])}
+        | _as("difference", outcome.estimates[name, "over_naive"])
+        | {"p": p, "p_corrected": corrected, "significant": int(corrected < 1 - outcome.confidence)}
+        for name, p, corrected in zip(compared, alone, holm(alone), strict=True)
+    ]
+
+
+def overfitting(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """Accuracy at the snapshot an oracle would have stopped at, at the end, and by how much the first is higher."""
+    return [
+        {**_place(name), "best": estimates[name, "best"].value, "end": estimates[name, "accuracy"].value}
+        | _as("difference", estimate)
+        for (name, metric), estimate in estimates.items()
+        if metric == "overfit"
+    ]
+
+
+def saliency(estimates: dict[tuple[Name, str], Estimate]) -> list[Row]:
+    """How often a linear probe of a model's features says the truth."""
+    return [
+        {**name._asdict(), **_as("probe", estimate)}
+        for (name, metric), estimate in estimates.items()
+        if metric == "probe" and estimate.value is not None
     ]
 
 

@@ -25,6 +25,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from w2s.analysis.metrics import CHANCE
+
 Row = dict[str, Any]
 
 WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
@@ -35,7 +37,6 @@ INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#009e73", "#e69f00")
 METHOD_COLOURS = ("#7b828e", "#882255", "#44aa99", "#999933", "#332288", "#cc6677")
 METHOD_MARKERS = "osD^vP"
-CHANCE = {"classification": 0.5, "preference": 0.5}  # as many true as false; a word has no such level
 SIDE_BY_SIDE = 4  # tasks of a setting that are shown one by one; of more, the median
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
 CHANCE_STYLE, OWN_STYLE = (0, (1.5, 2.5)), (0, (2.6, 1.2))

@@ -17,6 +17,7 @@ Answers = npt.NDArray[Any]  # float64: P(true); int64: answers in words
 Mask = npt.NDArray[np.bool_]
 
 BINS = 10
+CHANCE = {"classification": 0.5, "preference": 0.5}  # as many true as false; a word has no such level
 
 
 def hard(answers: Answers) -> Answers:

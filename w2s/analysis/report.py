@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from w2s.analysis.figures import CHANCE, Block, Grid, Row, Tables, distinct, human
+from w2s.analysis.figures import Block, Grid, Row, Tables, distinct, human
+from w2s.analysis.metrics import CHANCE
 from w2s.params import Evaluate
 
 Status = Literal["holds", "does not hold", "undecided"]

@@ -7,7 +7,8 @@ one formula. An interval is the percentile interval of the replicates. With few 
 seeds, of which S draws from S seeds show a share of (S − 1)/S; with one seed it covers the test examples alone.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -53,13 +54,8 @@ class Bootstrap:
         return (self.seeds.T * measured).sum(0) / self.seeds.shape[1]
 
     def estimate(self, measured: Array, undefined: str = "undefined") -> Estimate:
-        """Value and interval; replicates in which the metric is undefined are left out."""
-        if not np.isfinite(measured[0]):
-            return Estimate(None, reason=undefined)
-        replicates = measured[1:][np.isfinite(measured[1:])]
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(replicates, [tail, 1 - tail]) if len(replicates) else (measured[0], measured[0])
-        return Estimate(float(measured[0]), float(low), float(high))
+        """Value and interval of a measurement [1 + resamples]."""
+        return estimate(measured, self.confidence, undefined)
 
     def pgr(self, student: Array, supervisor: Array, ceiling: Array, smallest_gap: float) -> Estimate:
         """Performance gap recovered, (student − supervisor) / (ceiling − supervisor) (paper, section 3).
@@ -78,6 +74,35 @@ class Bootstrap:
             )
         with np.errstate(divide="ignore", invalid="ignore"):
             return self.estimate((student - supervisor) / gap)
+
+
+def estimate(measured: Array, confidence: float, undefined: str = "undefined") -> Estimate:
+    """Value and interval; replicates in which the metric is undefined are left out."""
+    if not np.isfinite(measured[0]):
+        return Estimate(None, reason=undefined)
+    replicates = measured[1:][np.isfinite(measured[1:])]
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(replicates, [tail, 1 - tail]) if len(replicates) else (measured[0], measured[0])
+    return Estimate(float(measured[0]), float(low), float(high))
+
+
+def p_value(difference: Array) -> float:
+    """Two-sided p of a difference [1 + resamples]: how far from 0 it is in bootstrap standard errors, by a normal law.
+
+    The share of replicates beyond 0 cannot fall under 1 / resamples, too coarse once it is corrected for many tests.
+    """
+    spread = float(difference[1:].std())
+    if not spread:
+        return float(not difference[0])
+    return math.erfc(abs(float(difference[0])) / spread / math.sqrt(2))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """The p-values of one family, corrected for their number (Holm, 1979): reject where they are under the level."""
+    corrected, largest = [0.0] * len(p), 0.0
+    for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        corrected[index] = largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
+    return corrected
 
 
 def without_bias(measured: Array) -> Array:

@@ -52,7 +52,7 @@ def next_words(base: Path, texts: list[str], words: list[str], settings: Finetun
                 places = last.unique()  # a vocabulary's logits are large: only where they are read
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=places).logits
                 logits = logits[rows, torch.searchsorted(places, last)]
-            scores[batch] = logits[:, answers].double().numpy(force=True)
+            scores[batch] = logits[:, answers].float().numpy(force=True)
 
     budget.spend(attempt)
     return scores

@@ -47,10 +47,12 @@ class Reader(ABC):
     HEAD: ClassVar[type[Head]]
     LOSSES: ClassVar[Mapping[str, Loss] | None] = None  # those with a meaning here, if not all of training/losses
 
-    def __init__(self, params: Params, task: str, model: str, method: Method | None, bases: Path) -> None:
-        """Makes this process deterministic, too."""
-        self.task, self.base = params.tasks[task], bases / model
-        self.settings = params.finetune_for(task, model, method)
+    def __init__(self, params: Params, task: str, model: str, method: str | None, bases: Path) -> None:
+        """Makes this process deterministic, too; refuses a method that has no meaning here."""
+        self.task, self.base, recipe = params.tasks[task], bases / model, params.methods[method] if method else None
+        self.settings = params.finetune_for(task, model, recipe)
+        if method and recipe:
+            self.refuse(method, recipe, self.settings)
         prepare_torch(self.settings.threads)
         self.tokenizer = load_tokenizer(self.base)
         self.pad = self.tokenizer.pad_token_id or 0  # masked, so any id will do
@@ -175,7 +177,7 @@ def setting(name: str, where: str) -> type[Reader]:
     return kind
 
 
-def reader(params: Params, task: str, model: str, method: Method | None = None, bases: Path = records.BASES) -> Reader:
+def reader(params: Params, task: str, model: str, method: str | None = None, bases: Path = records.BASES) -> Reader:
     """A task's reader for one base model, finetuned as a method says."""
     kind = setting(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
     return kind(params, task, model, method, bases)

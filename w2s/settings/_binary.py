@@ -28,7 +28,7 @@ class Binary(Reader):
         return (scores > 0) == (labels > 0.5)
 
     def answers(self, model: ScalarHead, items: Sequence[Item]) -> np.ndarray:
-        return self.scores(model, items).double().sigmoid().numpy(force=True)
+        return self.scores(model, items).cpu().double().sigmoid().numpy()
 
     def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:
         return (some > 0.5) == (others > 0.5)

@@ -1,6 +1,7 @@
 """Generation: a prompt in, an answer in words out (the paper's chess setting)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from w2s.errors import UserError
 from w2s.models.batches import padded
 from w2s.models.hardware import device
 from w2s.models.heads import LanguageHead
-from w2s.params import Finetune, Method
+from w2s.params import Finetune, Method, Params
 from w2s.settings import Labelled, Loss, Reader
 
 
@@ -41,6 +42,14 @@ class Setting(Reader):
     LABELS = records.ANSWERS
     HEAD = LanguageHead
     LOSSES: ClassVar[Mapping[str, Loss]] = {"cross_entropy": likelihood}
+
+    def __init__(self, params: Params, task: str, model: str, method: str | None, bases: Path) -> None:
+        super().__init__(params, task, model, method, bases)
+        if self.task.answer_tokens >= self.context:
+            raise UserError(
+                f"params.yaml: tasks.{task}.answer_tokens: {self.task.answer_tokens} leave no room for a prompt in the "
+                f"{self.context} tokens that {model} reads"
+            )
 
     @classmethod
     def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:

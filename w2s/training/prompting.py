@@ -23,7 +23,7 @@ def prompt(
     shown, asked = records.read(inputs, reader.INPUTS), records.read(test, reader.INPUTS)
     given = records.aligned(records.read_labels(labels), shown["id"], labels)
     order = torch.randperm(len(given), generator=generator("shots", *seed)).numpy()
-    drawn = reader.mixed(order, given)[:shots]
+    drawn = np.sort(reader.mixed(order, given)[:shots])  # in the order of the file, which says nothing of answers
     lead = "".join(f"{text}\n\n" for text in reader.shown(shown.take(drawn), given[drawn]))
     answers = reader.untaught(asked, lead)
     predictions = {"step": np.zeros(len(answers), np.int32), "id": asked["id"], reader.LABELS[1].name: answers}

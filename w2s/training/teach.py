@@ -4,6 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from accelerate.utils.memory import clear_device_cache
+from threadpoolctl import threadpool_limits
 
 from w2s.determinism import generator, numpy_generator
 from w2s.models.heads import Head
@@ -36,16 +38,22 @@ def teach(
         if method.clean:
             frozen = reader.HEAD.load_base(first, reader.tuned_by({"tune": "head"}).settings, rng, reader.base)
             features = reader.features(frozen, examples.items)
-            assert features is not None  # `check` refuses to clean where there are none
-            labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
+            assert features is not None  # a reader without any refuses to clean
+            with threadpool_limits(reader.settings.threads):  # they decide the last bits
+                labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
+            del frozen
             examples = Labelled([examples.items[index] for index in kept], labels, examples.weak)
         if method.labels == "hard":
             examples = replace(examples, labels=np.round(examples.labels))
-        model = reader.HEAD.load_base(first, reader.settings, rng, reader.base)
-        if method.probe is not None:
-            prober = reader.tuned_by({"tune": "head"} | method.probe)
+        if method.probe:
+            prober = reader.tuned_by(method.probe.model_dump() | {"tune": "head"})
             probe = reader.HEAD.load_base(first, prober.settings, rng, reader.base)
             finetune(probe, prober, examples, ("probe", *seed), test, out / "probe", f"{name}: probe", "none", loss)
-            model.head.load_state_dict(probe.head.state_dict())
+            head = probe.head.state_dict()
+            del probe
+        clear_device_cache(garbage_collection=True)  # one model at a time
+        model = reader.HEAD.load_base(first, reader.settings, rng, reader.base)
+        if method.probe:
+            model.head.load_state_dict(head)
     finetune(model, reader, examples, seed, test, out, name, keep, loss, watched, bool(method.stop))
     return model

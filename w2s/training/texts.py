@@ -43,6 +43,7 @@ def start(
     train(model, updates, recipe, out / "texts", f"{name}: texts")
     with TemporaryDirectory() as folder:
         model.save(Path(folder), whole=True)
+        del model, updates
         yield Path(folder)
 
 
