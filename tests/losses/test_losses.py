@@ -10,12 +10,14 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from w2s.errors import UserError
 from w2s.losses.confidence import confidence, hardened
 from w2s.losses.cross_entropy import cross_entropy
 from w2s.losses.entropy import entropy as minimum_entropy
 from w2s.losses.kl import kl
 from w2s.losses.product import product
 from w2s.losses.window import window
+from w2s.params import Method, options_of
 
 Loss = Callable[..., torch.Tensor]
 
@@ -123,8 +125,7 @@ def slope(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 
 def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> None:
     """The target is the normalised product of powers, and a constant."""
     logits, labels = arrays(batch)
-    given = np.clip(labels, 1e-6, 1 - 1e-6)
-    yes, no = given**weak * sigmoid(logits) ** own, (1 - given) ** weak * sigmoid(-logits) ** own
+    yes, no = labels**weak * sigmoid(logits) ** own, (1 - labels) ** weak * sigmoid(-logits) ** own
     target = yes / (yes + no)
     found = product(torch.tensor(logits), torch.tensor(labels), 0.5, weak=weak, own=own)
     assert found.item() == pytest.approx(entropy(logits, target), rel=1e-6, abs=1e-9)
@@ -214,7 +215,6 @@ def test_slopes_are_finite_differences(loss: Loss, batch: list[tuple[float, floa
 @given(soft)
 def test_in_the_limit_they_are_cross_entropy(batch: list[tuple[float, float]]) -> None:
     logits, labels = arrays(batch)
-    labels = labels.clip(1e-5, 1 - 1e-5)
     plain = slope(cross_entropy, logits, labels)
     for loss, progress in (
         (partial(product, weak=1, own=0), 0.5),
@@ -238,6 +238,15 @@ def test_the_product_is_at_rest_where_it_multiplies_the_odds(label: float, weak:
     assert below <= 0 <= above
 
 
+@given(st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1), some, some)
+def test_no_student_talks_the_product_out_of_a_hard_label(
+    batch: list[tuple[float, bool]], weak: float, own: float
+) -> None:
+    logits, labels = arrays(batch)
+    found = slope(product, logits, labels, weak=weak, own=own)
+    np.testing.assert_allclose(found, slope(cross_entropy, logits, labels), rtol=1e-9, atol=1e-12)
+
+
 def test_the_product_of_equals_hardens_labels() -> None:
     """The sure student of a hesitant supervisor is driven on, where cross-entropy holds it back."""
     logits, labels = np.array([5.0, -5.0, 5.0]), np.array([0.6, 0.4, 0.5])
@@ -257,3 +266,19 @@ def test_extreme_answers_leave_value_and_slope_finite(loss: Loss, batch: list[tu
     logits, labels = (column.astype(np.float32) for column in arrays(batch))
     assert np.isfinite(value(loss, logits, labels))
     assert (abs(slope(loss, logits, labels)) <= 2 / len(batch)).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (product, {"weak": 0.0, "own": 1.0}),
+        (product, {"weak": 1.0}),
+        (minimum_entropy, {"weight": 0.5, "warmup": 1.5}),
+        (window, {"radius": 0.0}),  # would learn nothing
+        (window, {"radius": 0.6}),
+        (kl, {"weight": 1.0}),
+    ],
+)
+def test_options_out_of_range_are_refused(loss: Loss, options: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        options_of(loss, Method(loss="any", **options), "params.yaml: methods.mine")
