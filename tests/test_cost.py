@@ -1,33 +1,74 @@
 """The cost command: what it says will run is what `dvc repro` runs, and its counts are those of the stages."""
 
+import hashlib
 import itertools
+import json
 import shutil
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from socket import create_server
 from threading import Thread
+from typing import Any
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
 from tests.pipeline.conftest import Workspace, checkout
-from w2s.cost.listing import Step, duration, si, survey, table
+from w2s.cost.listing import Step, duration, parts, si, survey, table
 from w2s.cost.outlook import Fate
-from w2s.cost.work import Cost, Machine, Measures, Pretrained, Tuned, cost
+from w2s.cost.work import Cost, Machine, Measures, Pretrained, Tuned, cost, passes
+from w2s.models.heads import ScalarHead
 from w2s.params import load
+from w2s.settings import Reader, classification, preference
+from w2s.training import finetune, texts
 
 KEPT, CACHED, RUN = Fate
 CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")
 NAIVE = ("student", "reviews", "xs", "m", "naive", "0")
 LAST = {("evaluate",), ("plot",)}
+SETTINGS = {
+    "classification": {
+        "tasks": ["reviews"],
+        "weak": ["xs"],
+        "strong": ["m"],
+        "methods": ["naive", "confidence"],
+        "ceilings": ["naive"],
+    },
+    "preference": {
+        "tasks": ["preferences"],
+        "weak": ["xs"],
+        "strong": ["m"],
+        "methods": ["naive", "generative"],
+        "ceilings": ["naive", "generative"],
+    },
+    "generation": {
+        "tasks": ["endgames"],
+        "weak": ["chess-xs"],
+        "strong": ["chess-m"],
+        "methods": ["bootstrap"],
+        "ceilings": ["bootstrap"],
+    },
+}
+LADDER = ["xs", "m", "chess-xs", "chess-s", "chess-m"]
+RECIPES = {("recipe", setting, method) for setting, block in SETTINGS.items() for method in block["methods"]}
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A checkout with a micro grid of which nothing has run."""
-    return checkout(tmp_path_factory.mktemp("fresh"))
+    """A checkout with a micro grid in all settings, of which nothing has run."""
+    workspace = checkout(tmp_path_factory.mktemp("fresh"))
+    params = yaml.safe_load((workspace.path / "params.yaml").read_text())
+    simulated = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["m"], "methods": ["naive"]}
+    workspace.set("grid", {"reports": "reports", "ladder": LADDER, "seeds": [0], **SETTINGS, "simulated": simulated})
+    workspace.set("corpora.endgames.documents", 2000)
+    for model in LADDER:
+        workspace.set(f"models.{model}", params["models"][model] | {"steps": 60})
+    workspace.git("commit", "-qam", "three settings")
+    return workspace
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +82,12 @@ def finished(fresh: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Work
         file = out if out.suffix else out / "file"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(str(out.relative_to(path)))
+    for setting, block in SETTINGS.items():
+        for method in block["methods"]:
+            loss = "confidence" if method == "confidence" else "cross_entropy"
+            code = hashlib.sha256((path / f"w2s/losses/{loss}.py").read_bytes()).hexdigest()
+            recipe = {"loss": {f"w2s.losses.{loss}": code}}
+            (path / "models/recipe" / setting / method / "recipe.json").write_text(json.dumps(recipe))
     workspace = Workspace(path)
     workspace.run("dvc", "commit", "--force")
     workspace.git("add", "-A")
@@ -90,7 +137,7 @@ def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
 
 def test_a_methods_option_reruns_its_students_only(workspace: Workspace) -> None:
     workspace.set("methods.confidence.alpha_max", 0.5)
-    assert those(RUN) == {CONFIDENCE} | LAST
+    assert those(RUN) == {CONFIDENCE, ("recipe", "classification", "confidence")} | LAST
     assert those(CACHED) == set()
 
 
@@ -110,17 +157,34 @@ def test_a_setting_that_was_tried_before_is_cached(workspace: Workspace) -> None
 
 
 def test_a_smaller_grid_and_a_larger_one(workspace: Workspace) -> None:
-    workspace.set("grid.methods", ["naive"])
+    workspace.set("grid.classification.methods", ["naive"])
     found = fates()
     assert CONFIDENCE not in found
-    assert {stage for stage, fate in found.items() if fate is RUN} == LAST | {("check",)}
-    workspace.set("grid.methods", ["naive", "confidence"])
+    assert {stage for stage, fate in found.items() if fate is RUN} == LAST | {
+        ("check",),
+        ("recipe", "classification", "naive"),
+    }
+    workspace.set("grid.classification.methods", ["naive", "confidence"])
     workspace.set("grid.seeds", [0, 1])
     again = those(RUN)
     assert {stage[-1] for stage in again if stage[0] == "student"} == {"1"}
     assert {stage[0] for stage in again} == {
-        *("check", "supervise", "label", "ceiling", "control", "student", "evaluate", "plot")
+        *("check", "supervise", "label", "simulate", "ceiling", "control", "student", "evaluate", "plot")
     }
+
+
+def test_another_rung_remakes_what_goes_via_rungs_only(workspace: Workspace) -> None:
+    workspace.set("grid.ladder", [*LADDER, "l"])
+    bootstrap = ("student", "endgames", "chess-xs", "chess-m", "bootstrap", "0")
+    assert those(RUN) == LAST | RECIPES | {("check",), ("base", "l"), bootstrap}
+
+
+def test_another_loss_remakes_no_student(workspace: Workspace) -> None:
+    losses = workspace.path / "w2s/losses"
+    (losses / "new.py").write_text('"""New."""\n')
+    assert those(RUN) == LAST | RECIPES | {("check",)}
+    (losses / "confidence.py").write_text((losses / "confidence.py").read_text() + "# otherwise\n")
+    assert {stage for stage in those(RUN) if stage[0] == "student"} == {CONFIDENCE}
 
 
 def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
@@ -135,27 +199,26 @@ def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
 
 def test_after_new_data_everything_made_from_them_is_to_run(workspace: Workspace) -> None:
     workspace.set("split.student", 64)
-    assert those(KEPT) == {("check",), ("base", "xs"), ("base", "m")}
+    assert those(KEPT) == {("check",), *RECIPES, *(("base", model) for model in LADDER)}
     assert those(CACHED) == set()
 
 
 # Counting
 
 
+TUNED = Tuned(parameters=1000, start=1.0, text=0.001, update=0.1, read=0.01, tokens=10.0, learn=6, memory=1e6, notes=[])
 MEASURES = Measures(
     machine=Machine(light=1.0, heavy=5.0, memory=500e6),
-    measure=0.5,
+    measure={"classification": 0.5, "preference": 0.4, "generation": 0.1},
     prepare={"reviews": 2.0},
     base={
         "m": Pretrained(parameters=1000, start=1.0, document=0.001, update=0.1, tokens=320.0, memory=1000.0),
     },
-    finetune={
-        ("reviews", model): Tuned(
-            parameters=1000, start=1.0, text=0.001, update=0.1, read=0.01, tokens=10.0, learn=6, memory=1e6, notes=[]
-        )
-        for model in ("xs", "m")
-    },
+    finetune=defaultdict(lambda: TUNED),
+    texts=defaultdict(lambda: Pretrained(1000, start=2.0, document=0.0, update=0.3, tokens=320.0, memory=0.0)),
 )
+PARTS = {"supervisor": 96, "student": 96, "validation": 32, "test": 128, "texts": 192}
+SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
 
 
 @pytest.mark.parametrize(
@@ -168,6 +231,7 @@ MEASURES = Measures(
             {"model": "m"},
             Cost(5 + 1 + 2 + 6, tokens=60 * 320, flops=6 * 1000 * 60 * 320, memory=500e6 + 2000 * 1000),
         ),
+        ("recipe", {"setting": "generation", "method": "bootstrap"}, Cost(5, memory=500e6)),
         # 2 epochs of 96 texts in updates of 32; 128 test texts at 2 snapshots; 10 tokens a text
         (
             "supervise",
@@ -185,6 +249,7 @@ MEASURES = Measures(
             {"task": "reviews", "weak": "xs", "seed": "0"},
             Cost(5 + 1 + 0.001 * 256 + 0.01 * 256, tokens=0, flops=1000 * 10 * 2 * 256, memory=501e6),
         ),
+        ("simulate", {"task": "reviews", "weak": "random-errors", "seed": "0"}, Cost(1)),
         # as the supervisor, and 32 validation texts at each snapshot
         (
             "student",
@@ -196,25 +261,47 @@ MEASURES = Measures(
                 memory=501e6,
             ),
         ),
-        # zero-shot on 128, then a training for each seed
+        # 4 epochs of 192 texts come first: 24 updates of 320 tokens
+        (
+            "ceiling",
+            {"task": "preferences", "strong": "m", "method": "generative", "seed": "0"},
+            Cost(
+                seconds=5 + 2 + 0.3 * 24 + 1 + 0.001 * (96 + 128) + 0.1 * 6 + 0.01 * 256,
+                tokens=24 * 320 + 1920,
+                flops=1000 * (6 * (24 * 320 + 1920) + 2 * 2560),
+                memory=501e6,
+            ),
+        ),
+        # a student of chess-s first, which labels the 96 texts anew, then one of chess-m
+        (
+            "student",
+            {"task": "endgames", "weak": "chess-xs", "strong": "chess-m", "method": "bootstrap", "seed": "0"},
+            Cost(
+                seconds=5 + 2 * (1 + 0.001 * (96 + 160) + 0.1 * 6 + 0.01 * 320) + (0.001 + 0.01) * 96,
+                tokens=2 * 1920,
+                flops=1000 * 10 * (6 * 2 * 192 + 2 * (2 * 320 + 96)),
+                memory=501e6,
+            ),
+        ),
+        # zero-shot on 128, features, then a training for each seed
         (
             "control",
             {"task": "reviews", "strong": "m"},
             Cost(
-                seconds=5 + 1 + 0.001 * (96 + 128) + 0.1 * 6 + 0.01 * (256 + 128),
+                seconds=5 + 3 + 0.001 * (96 + 128 + 128) + 0.1 * 6 + 0.01 * (256 + 128),
                 tokens=1920,
                 flops=1000 * 10 * (6 * 192 + 2 * (256 + 128)),
                 memory=501e6,
             ),
         ),
-        # 1 supervisor, 3 of m without supervisor, 2 students, at half a second each
-        ("evaluate", {}, Cost(seconds=1 + 3)),
+        # of reviews: a supervisor, 3 of m without supervisor, 2 students, one simulated supervisor and its student;
+        # of preferences: as many, but a ceiling more and nothing simulated; of endgames one student
+        ("evaluate", {}, Cost(seconds=1 + 8 * 0.5 + 7 * 0.4 + 5 * 0.1)),
     ],
 )
 def test_a_stage_costs_what_it_computes(fresh: Workspace, kind: str, item: dict[str, str], expected: Cost) -> None:
     params = load(fresh.path / "params.yaml")
-    sizes = {"reviews": {"supervisor": 96, "student": 96, "validation": 32, "test": 128}}
-    found = cost(kind, item, params, sizes, MEASURES)
+    found = cost(kind, item, params, SIZES, MEASURES)
     for name in ("seconds", "tokens", "flops", "memory"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
 
@@ -222,10 +309,79 @@ def test_a_stage_costs_what_it_computes(fresh: Workspace, kind: str, item: dict[
 def test_a_control_of_a_frozen_body_asks_and_does_not_train(fresh: Workspace) -> None:
     params = load(fresh.path / "params.yaml")
     lora = params.model_copy(update={"finetune": params.finetune.model_copy(update={"tune": "lora"})})
-    sizes = {"reviews": {"supervisor": 96, "student": 96, "validation": 32, "test": 128}}
-    found = cost("control", {"task": "reviews", "strong": "m"}, lora, sizes, MEASURES)
+    found = cost("control", {"task": "reviews", "strong": "m"}, lora, SIZES, MEASURES)
     assert found.tokens == 0
     assert found.flops == 1000 * 10 * 2 * 128  # zero-shot on the test texts
+
+
+def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
+    fresh: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every kind of stage and every part of a method, run and counted where training and prediction pass by."""
+    path = tmp_path / "repo"
+    shutil.copytree(fresh.path, path)
+    methods = ["naive", "linear", "probe-first", "relabel-logistic", "stop", "rounds", "few-shot"]
+    Workspace(path).set("grid.classification.methods", methods)
+    Workspace(path).set("grid.classification.ceilings", ["naive", "probe-first"])
+    monkeypatch.chdir(path)
+    counted: Counter[str] = Counter()
+
+    def learning(made: Callable[..., Iterator[list[int]]], prefix: str) -> Callable[..., Iterator[list[int]]]:
+        def epoch(lengths: list[int], *more: Any) -> Iterator[list[int]]:
+            for batch in made(lengths, *more):
+                counted.update({f"{prefix}updates": 1, f"{prefix}learned": len(batch)})
+                yield batch
+
+        return epoch
+
+    def reading(of: type, name: str, count: Callable[..., int]) -> None:
+        act = getattr(of, name)
+
+        def counting(self: Any, *given: Any) -> Any:
+            counted["read"] += count(self, *given)
+            return act(self, *given)
+
+        monkeypatch.setattr(of, name, counting)
+
+    monkeypatch.setattr(finetune, "epoch", learning(finetune.epoch, ""))
+    monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
+    monkeypatch.setattr(Reader, "keep_features", lambda *_: None)
+    reading(Reader, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
+    reading(ScalarHead, "_read", lambda self, ids, _: len(ids) if self.known is not None else 0)
+    for kind in (classification, preference):
+        reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
+
+    params = load()
+    for step in (step for wave in survey()[0] for step in wave if step.kind not in ("evaluate", "plot")):
+        counted.clear()
+        values = [int(value) if axis == "seed" else value for axis, value in step.item.items()]
+        import_module(f"stages.{step.kind}").main(*values)
+        sizes = {task: parts(task, params, []) for task in params.grid.tasks}
+        passed = list(passes(step.kind, step.item, params, sizes))
+        expected = {
+            "learned": sum(one.learned for one in passed),
+            "updates": sum(one.updates for one in passed),
+            "texts updates": sum(one.texts for one in passed),
+            "read": sum(one.read for one in passed),
+        }
+        if step.kind != "base":
+            assert {name: counted[name] for name in expected} == expected, step
+
+
+def test_a_measure_serves_every_method_that_goes_at_the_same_pace(fresh: Workspace) -> None:
+    params = load(fresh.path / "params.yaml")
+    paces = {
+        method: {
+            (one.model, one.pace)
+            for one in passes(
+                "student", {"task": "reviews", "weak": "xs", "strong": "m", "method": method}, params, SIZES
+            )
+        }
+        for method in ("naive", "confidence", "stop", "rounds", "few-shot", "linear", "probe-first")
+    }
+    assert paces["confidence"] == paces["stop"] == paces["rounds"] == paces["few-shot"] == paces["naive"]
+    assert paces["linear"] != paces["naive"]
+    assert paces["probe-first"] == paces["linear"] | paces["naive"]
 
 
 @contextmanager
@@ -253,9 +409,13 @@ def test_models_and_data_of_the_hub_are_estimated_without_asking_it(
     path = tmp_path / "repo"
     shutil.copytree(fresh.path, path)
     workspace = Workspace(path)
-    workspace.set("grid.tasks", ["reviews", "sciq"])
+    empty = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+    block = {"tasks": ["reviews", "sciq"], "weak": ["xs"], "strong": ["gpt2"], "methods": ["naive", "generative"]}
+    workspace.set("grid.classification", block | {"ceilings": ["naive", "generative"]})
+    workspace.set("grid.preference", empty | {})
+    workspace.set("grid.generation", empty)
+    workspace.set("grid.simulated", {"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []})
     workspace.set("grid.ladder", ["xs", "gpt2"])
-    workspace.set("grid.strong", ["gpt2"])
     workspace.set("models.gpt2", {"family": "hub", "repository": "o/n", "revision": "main", "parameters": 10**8})
     with counting_hub() as (address, callers):
         monkeypatch.setenv("HF_ENDPOINT", address)
@@ -264,7 +424,7 @@ def test_models_and_data_of_the_hub_are_estimated_without_asking_it(
         assert callers == []
     assert "0 of 4 cells (task, weak, strong, method, seed) are cached" in output
     # 2 epochs of 96 texts of 128 tokens; 160 more of them read at 2 snapshots
-    (student,) = (line for line in output.splitlines() if "sciq xs → gpt2 confidence" in line)
+    (student,) = (line for line in output.splitlines() if "sciq xs → gpt2 naive" in line)
     assert f"{si(2 * 96 * 128)}" in student
     assert f"{si(1e8 * 128 * (6 * 192 + 2 * 320))}" in student
     assert "sciq: not prepared yet, 128 tokens a text are assumed." in output
@@ -278,7 +438,7 @@ def test_a_fault_is_told_in_one_line(fresh: Workspace, tmp_path: Path) -> None:
     path = tmp_path / "repo"
     shutil.copytree(fresh.path, path)
     workspace = Workspace(path)
-    workspace.set("grid.weak", ["xx"])
+    workspace.set("grid.classification.weak", ["xx"])
     output = workspace.run("python", "-m", "w2s", "cost", fails=True)
     assert output.splitlines() == [
         "error: params.yaml: grid.weak (must be in grid.ladder): unknown name 'xx' (known: xs, m); did you mean 'xs'?"

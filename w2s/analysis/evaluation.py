@@ -241,10 +241,8 @@ def gather(task: str, block: Block, grid: Grid, read: Reader) -> Iterator[Subjec
     def trained(name: Name, folder: Path) -> Subject:
         runs = [read_run(folder / str(seed), read) for seed in seeds]
         for run in runs:
-            if run.steps != runs[0].steps:
-                raise UserError(
-                    f"{run.folder}: predicts at steps {run.steps}, not at {runs[0].steps} as the first seed"
-                )
+            if len(run.steps) != len(runs[0].steps):  # filtered labels may leave a seed fewer updates
+                raise UserError(f"{run.folder}: predicts at steps {run.steps}, the first seed at {runs[0].steps}")
         return Subject(name, np.stack([run.answers[-1] for run in runs]), runs)
 
     def labels(path: Path) -> Answers:

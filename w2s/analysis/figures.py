@@ -11,11 +11,12 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from textwrap import fill
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib import rc_context
@@ -23,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from w2s.analysis.metrics import CHANCE
 
@@ -41,6 +42,7 @@ SIDE_BY_SIDE = 4  # tasks of a setting that are shown one by one; of more, the m
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
 CHANCE_STYLE, OWN_STYLE = (0, (1.5, 2.5)), (0, (2.6, 1.2))
 PER_CENT = PercentFormatter(1, decimals=0)
+POINTS = FuncFormatter(lambda difference, _: _points(round(difference, 6)))
 NOT_AVAILABLE: dict[str, Any] = {
     "color": QUIET,
     "va": "center",
@@ -119,6 +121,7 @@ class Block:
     weak: list[str]
     strong: list[str]
     ceilings: dict[str, str]  # method → the method of the ceiling that its students are held against
+    simulated: list[str]  # supervisors that are no models, and have no size
 
     @property
     def methods(self) -> list[str]:
@@ -160,9 +163,11 @@ class Grid:
         tasks = {}
         for task in distinct(tables["results"], "task"):
             cells = tables["results"].select(task=task)
-            weak, strong = (sorted(distinct(cells, key), key=size.__getitem__) for key in ("weak", "strong"))
+            supervisors, strong = distinct(cells, "weak"), sorted(distinct(cells, "strong"), key=size.__getitem__)
+            weak = sorted((name for name in supervisors if name in size), key=size.__getitem__)
             ceilings = {cell["method"]: cell["ceiling"] for cell in cells}
-            tasks[task] = Block(setting[task], weak, strong, ceilings)
+            simulated = [name for name in supervisors if name not in size]
+            tasks[task] = Block(setting[task], weak, strong, ceilings, simulated)
         every = (
             [name for block in tasks.values() for name in getattr(block, key)] for key in ("weak", "strong", "methods")
         )
@@ -180,9 +185,9 @@ class Grid:
         return SUPERVISOR_COLOURS[self.weak.index(weak) % len(SUPERVISOR_COLOURS)]
 
     def method(self, method: str) -> dict[str, Any]:
-        index = self.methods.index(method)
-        colour, marker = (looks[index % len(looks)] for looks in (METHOD_COLOURS, METHOD_MARKERS))
-        return {"color": colour, "marker": marker}
+        lap, index = divmod(self.methods.index(method), len(METHOD_COLOURS))
+        markers = METHOD_MARKERS[lap % len(METHOD_MARKERS) :] + METHOD_MARKERS  # another marker each time round
+        return {"color": METHOD_COLOURS[index], "marker": markers[index]}
 
     def label(self, task: str, *rest: str) -> str:
         """A panel's title; the task goes without saying when there is only one."""
@@ -304,43 +309,112 @@ def scaling(tables: Tables) -> Figure:
 def pgr(tables: Tables) -> Figure:
     """Performance gap recovered by pair and method, with intervals; an undefined one keeps its place, with a reason."""
     grid = Grid.of(tables)
-    blocks = grid.tasks.values()
-    figure, panels = _layout(
+    rows = [row for row in tables["pgr"] if row["weak"] in grid.tasks[row["task"]].weak]
+    ends = [row[key] for row in rows if row["pgr"] is not None for key in ("pgr", "low", "high")]
+    limits = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
+    figure, panels, places = _lanes(
         "Performance gap recovered, by pair and method",
         "0 % is the supervisor, 100 % the ceiling. Bars are intervals; an arrow marks an end beyond the axis.",
-        [_key(method, **grid.method(method), linestyle="-") for method in grid.methods],
-        [[(setting, task) for task in tasks] for setting, tasks in grid.settings.items()],
-        columns=2,
-        height=max(len(block.pairs) * max(0.36, 0.19 * len(block.methods)) for block in blocks),
-        left=0.35 + 0.075 * max(len(weak + strong) + 3 for block in blocks for weak, strong in block.pairs),
+        [],
+        grid,
+        rows,
+        limits,
+        "performance gap recovered",
     )
-    ends = [row[key] for row in tables["pgr"] if row["pgr"] is not None for key in ("pgr", "low", "high")]
-    left, right = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
-    for (_, task), axes in panels.items():
-        pairs, methods = grid.tasks[task].pairs, grid.tasks[task].methods
-        for position, (weak, strong) in enumerate(pairs):
-            undefined: dict[str, list[float]] = {}
-            for index, method in enumerate(methods):
-                y = position + (index - (len(methods) - 1) / 2) * 0.8 / len(methods)
-                for row in tables["pgr"].select(task=task, weak=weak, strong=strong, method=method):
-                    if row["pgr"] is None:
-                        undefined.setdefault(row["reason"], []).append(y)
-                    else:
-                        _interval(axes, row["pgr"], row["low"], row["high"], y, (left, right), grid.method(method))
-            for reason, ys in undefined.items():
-                axes.text(left + 0.02, sum(ys) / len(ys), f"n/a: {reason}", **NOT_AVAILABLE)
-            if position:
-                axes.axhline(position - 0.5, color=FAINT, linewidth=0.6)
+    for task, axes in panels.items():
+        undefined: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for row, y in places[task]:
+            if row["pgr"] is None:
+                undefined[row["weak"], row["strong"], row["reason"]].append(y)
+            else:
+                _interval(axes, row["pgr"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+        for (*_, reason), ys in undefined.items():
+            axes.text(limits[0] + 0.02, sum(ys) / len(ys), f"n/a: {reason}", **NOT_AVAILABLE)
         for x in (0, 1):
             axes.axvline(x, color=INK, linewidth=1, zorder=1)
-        axes.grid(False)
-        axes.set(xlim=(left, right), ylim=(len(pairs) - 0.5, -0.5))
         axes.xaxis.set_major_formatter(PER_CENT)
-        _x_label(axes, "performance gap recovered")
-        _y_label(axes, "")
-        axes.set_yticks(range(len(pairs)), [f"{weak} → {strong}" for weak, strong in pairs])
-        axes.tick_params(axis="y", length=0)
-        axes.set_title(task)
+    return figure
+
+
+def comparison(tables: Tables) -> Figure:
+    """Each method against naive on the same examples and seeds; filled where clear after correction (Holm)."""
+    grid = Grid.of(tables)
+    rows = tables["comparison"]
+    legend = [
+        _key("significant after correction", color=QUIET, marker="o", linestyle=""),
+        _key("not significant", color=QUIET, marker="o", linestyle="", markerfacecolor="white"),
+    ]
+    gaps = {(row["task"], row["weak"], row["strong"]): f"\ngap {_points(row['gap'], '')}" for row in rows}
+    figure, panels, places = _lanes(
+        "Each method against naive finetuning",
+        "Test accuracy − that of naive, widest gap between supervisor and ceiling first. Bars are intervals.",
+        legend,
+        grid,
+        rows,
+        limits := _differences(rows),
+        "accuracy − naive accuracy (points)",
+        gaps,
+    )
+    for task, axes in panels.items():
+        for row, y in places[task]:
+            look = grid.method(row["method"])
+            look |= {} if row["significant"] else {"markerfacecolor": "white", "markeredgecolor": look["color"]}
+            _interval(axes, row["difference"], row["low"], row["high"], y, limits, look)
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_formatter(POINTS)
+    return figure
+
+
+def overfitting(tables: Tables) -> Figure:
+    """What training to the end costs against the best snapshot, which only an oracle could choose (section 5.1.1)."""
+    grid = Grid.of(tables)
+    rows = tables["overfitting"]
+    figure, panels, places = _lanes(
+        "What stopping at the best moment would have gained",
+        "Test accuracy at the best snapshot, an oracle’s choice by truth, − at the end. Right of 0: overfitted.",
+        [],
+        grid,
+        rows,
+        limits := _differences(rows),
+        "best snapshot − end (points)",
+    )
+    for task, axes in panels.items():
+        for row, y in places[task]:
+            _interval(axes, row["difference"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_formatter(POINTS)
+    return figure
+
+
+def saliency(tables: Tables) -> Figure:
+    """How clearly features show the truth to a linear probe: before, after weak labels, after truth (section 5.2.3)."""
+    grid = Grid.of(tables)
+    table = tables["saliency"]
+    students = table.select(role="student")
+    ends = [row[key] for row in table for key in ("low", "high")]
+    limits = min(ends) - 0.02, max(ends) + 0.02
+    figure, panels, places = _lanes(
+        "How linearly the features show the truth",
+        "Accuracy of a logistic probe fitted with truth on half of the probed test examples and asked about the other.",
+        [_key("base model", color=QUIET, linestyle=OWN_STYLE), _key("ceiling", color=INK)],
+        grid,
+        students,
+        limits,
+        "probe accuracy",
+    )
+    for task, axes in panels.items():
+        spans: dict[str, list[float]] = defaultdict(list)
+        for row, y in places[task]:
+            _interval(axes, row["probe"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+            spans[row["weak"], row["strong"]].append(round(y))
+        for (_, strong), (position, *_) in spans.items():
+            for role, method, look in (
+                ("base", "", {"color": QUIET, "linestyle": OWN_STYLE}),
+                ("ceiling", grid.tasks[task].ceiling, {"color": INK}),
+            ):
+                for row in table.select(task=task, role=role, strong=strong, method=method):
+                    axes.plot([row["probe"]] * 2, [position - 0.46, position + 0.46], zorder=1, **look)
+        axes.xaxis.set_major_formatter(PER_CENT)
     return figure
 
 
@@ -361,7 +435,7 @@ def agreement(tables: Tables) -> Figure:
                 for subset, look in subsets.items()
             ),
         ],
-        [[(task, weak) for weak in block.weak] for task, block in grid.tasks.items()],
+        [[(task, weak) for weak in [*block.weak, *block.simulated]] for task, block in grid.tasks.items()],
     )
     for (task, weak), axes in panels.items():
         for method in grid.tasks[task].methods:
@@ -384,7 +458,7 @@ def agreement(tables: Tables) -> Figure:
 def curves(tables: Tables) -> Figure:
     """Truth and agreement during training: overfitting gains agreement and loses accuracy (section 5.1.1, figure 7)."""
     grid = Grid.of(tables)
-    legend = [_key(f"{method}: accuracy", color=grid.method(method)["color"]) for method in grid.methods]
+    legend = [_key(f"{method}: accuracy", **grid.method(method)) for method in grid.methods]
     legend += [_key("agreement with supervisor", color=QUIET, linestyle="--", linewidth=1.3)]
     legend += [_key("supervisor", color=QUIET, linestyle=":"), _key("ceiling", color=INK, linewidth=1.2)]
     own = dict.fromkeys(method for block in grid.tasks.values() for method in block.own)
@@ -408,10 +482,10 @@ def curves(tables: Tables) -> Figure:
             x, y, low, high, agreed = (
                 [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
             )
-            colour = grid.method(method)["color"]
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(x, y, color=colour)
-            axes.plot(x, agreed, color=colour, linestyle="--", linewidth=1.3)
+            look = grid.method(method)
+            axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+            axes.plot(x, y, **look, markevery=[-1], clip_on=False, zorder=3)
+            axes.plot(x, agreed, color=look["color"], linestyle="--", linewidth=1.3)
         axes.set_title(grid.label(task, f"{weak} → {strong}"))
         axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
         _percent(axes, "test examples", "share of training done")
@@ -432,7 +506,11 @@ def training(tables: Tables) -> Figure:
         "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
         legend,
         [
-            [(task, quantity, column) for column in (truth, *block.methods)]
+            [
+                (task, quantity, column)
+                for column in (truth, *block.methods)
+                if column == truth or table.select(task=task, role="student", method=column)
+            ]
             for task, block in grid.tasks.items()
             for quantity in ("loss", "accuracy")
         ],
@@ -505,6 +583,9 @@ FIGURES: dict[str, Callable[[Tables], Figure]] = {  # each has a table of its na
     "curves": curves,
     "training": training,
     "calibration": calibration,
+    "comparison": comparison,
+    "overfitting": overfitting,
+    "saliency": saliency,
 }
 
 
@@ -574,6 +655,66 @@ def _layout(
             panels[key] = first[key[:shared]] = axes
         row += math.ceil(len(group) / columns)
     return figure, panels
+
+
+def _lanes(
+    title: str,
+    subtitle: str,
+    legend: list[Line2D],
+    grid: Grid,
+    rows: Iterable[Row],
+    limits: tuple[float, float],
+    label: str,
+    notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+) -> tuple[Figure, dict[str, Axes], dict[str, list[tuple[Row, float]]]]:
+    """A panel a task, in it a strip a pair, in it a lane a method: the rows of students, each with the height of its
+    lane. Pairs keep their order; `notes` stand under their names."""
+    strips: dict[str, dict[tuple[str, str], list[Row]]] = {}
+    for row in rows:
+        strips.setdefault(row["task"], {}).setdefault((row["weak"], row["strong"]), []).append(row)
+    methods = dict.fromkeys(row["method"] for strip in strips.values() for lane in strip.values() for row in lane)
+    names = [f"{weak} → {strong}" for strip in strips.values() for weak, strong in strip]
+    figure, panels = _layout(
+        title,
+        subtitle,
+        [_key(method, **grid.method(method), linestyle="-") for method in grid.methods if method in methods] + legend,
+        [
+            [(setting, task) for task in tasks if task in strips]
+            for setting, tasks in grid.settings.items()
+            if strips.keys() & set(tasks)
+        ],
+        columns=2,
+        height=max(sum(max(0.36, 0.19 * len(lane)) for lane in strip.values()) for strip in strips.values()),
+        left=0.35 + 0.075 * max(map(len, names)),
+    )
+    places: dict[str, list[tuple[Row, float]]] = {task: [] for task in strips}
+    for (_, task), axes in panels.items():
+        for position, lane in enumerate(strips[task].values()):
+            for index, row in enumerate(lane):
+                places[task].append((row, position + (index - (len(lane) - 1) / 2) * 0.8 / len(lane)))
+            if position:
+                axes.axhline(position - 0.5, color=FAINT, linewidth=0.6)
+        axes.grid(False)
+        axes.set(xlim=limits, ylim=(len(strips[task]) - 0.5, -0.5))
+        _x_label(axes, label)
+        _y_label(axes, "")
+        ticks = [f"{weak} → {strong}{notes.get((task, weak, strong), '')}" for weak, strong in strips[task]]
+        axes.set_yticks(range(len(ticks)), ticks)
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(task)
+    return figure, {task: axes for (_, task), axes in panels.items()}, places
+
+
+def _differences(rows: Iterable[Row]) -> tuple[float, float]:
+    """An axis that holds every interval, and zero."""
+    ends = [row[key] for row in rows for key in ("low", "high")]
+    room = max(0.01, 0.05 * (max(ends) - min(ends)))
+    return min(0, *ends) - room, max(0, *ends) + room
+
+
+def _points(difference: float, sign: str = "+") -> str:
+    """A difference of accuracies in points."""
+    return f"{100 * difference:{sign}.3g}".replace("-", "−") if difference else "0"
 
 
 def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
@@ -664,7 +805,7 @@ def _interval(
         if beyond:
             axes.plot(x, y, marker=arrow, color=look["color"], clip_on=False)
     if left <= value <= right:
-        axes.plot(value, y, **look, markersize=6.5, markeredgecolor="white", zorder=3)
+        axes.plot(value, y, **{"markeredgecolor": "white"} | look, markersize=6.5, zorder=3)
 
 
 def _reliability(axes: Axes, rows: list[Row], color: str, marker: str, width: float) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from w2s.cost import samples
 from w2s.cost.work import Machine, resident
-from w2s.params import load
+from w2s.params import Finetune, load
 from w2s.stage import run
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     """Measure what stdin asks for: tasks to prepare, models to pretrain, and models to tune on tasks or their texts."""
     asked = json.load(sys.stdin)
     light, params = time.time() - asked["born"], load()
-    seen = {task: samples.prepared(task) for task, _ in asked["finetune"]}
+    seen = {task: samples.prepared(task) for task, *_ in asked["finetune"]}
     for task in asked["prepare"]:
         if "repository" not in params.tasks[task].options:  # nothing is fetched
             seconds, seen[task] = samples.drawn(task, params)
@@ -37,12 +37,12 @@ def main() -> None:
         for model in asked["base"]:
             tell("base", model, asdict(bench.pretrained(model)))
         for kind, measure in (("finetune", bench.tuned), ("texts", bench.read)):
-            for task, model in asked[kind]:
-                tell(kind, [task, model], asdict(measure(task, model, seen[task])))
+            for index, (task, model, pace) in enumerate(asked[kind]):
+                tell(kind, index, asdict(measure(task, model, Finetune(**pace), seen[task])))
     tell("end", "", time.time())
 
 
-def tell(kind: str, name: str | list[str], result: Any) -> None:
+def tell(kind: str, name: str | int, result: Any) -> None:
     """One result, at once."""
     print(json.dumps([kind, name, result]), flush=True)
 

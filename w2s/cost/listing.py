@@ -27,7 +27,7 @@ from tqdm import tqdm
 from w2s import records
 from w2s.analysis import evaluation, statistics
 from w2s.cost.outlook import Fate, Outlook
-from w2s.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, tunings
+from w2s.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, passes
 from w2s.errors import UserError
 from w2s.params import Embedded, Hub, Params, load
 
@@ -119,18 +119,20 @@ def _recording(stages: Sequence[PipelineStage]) -> float:
 def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[str, int]], jobs: int) -> Measures:
     """This machine's measures, by processes side by side, as the lanes will be."""
     models = params.models
-    tuned = [
-        ((step.item["task"], model), passed)
-        for step in running
-        for model, passed in tunings(step.kind, step.item, params, sizes)
-    ]
+    passed = [(step.item["task"], one) for step in running for one in passes(step.kind, step.item, params, sizes)]
+    places = {
+        "finetune": list(dict.fromkeys((task, one.model, one.pace) for task, one in passed)),
+        "texts": list(dict.fromkeys((task, one.model, one.pace) for task, one in passed if one.texts)),
+    }
     asked: dict[str, list[Any]] = {
         "prepare": [step.item["task"] for step in running if step.kind == "prepare"],
         "base": [
             step.item["model"] for step in running if isinstance(models.get(step.item.get("model", "")), Embedded)
         ],
-        "finetune": sorted({place for place, _ in tuned}),
-        "texts": sorted({place for place, passed in tuned if passed.texts}),
+        **{
+            kind: [(task, model, pace.model_dump()) for task, model, pace in several]
+            for kind, several in places.items()
+        },
     }
     lane = [sys.executable, "-m", "w2s.cost.calibration"]
     quiet = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # nothing is fetched
@@ -151,7 +153,7 @@ def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[st
             assert process.stdout
             for line in process.stdout:
                 kind, name, result = json.loads(line)
-                results[kind, tuple(name) if isinstance(name, list) else name].append(result)
+                results[kind, name].append(result)
                 bar.update(process is processes[0])
             if process.wait():
                 for other in processes:
@@ -163,16 +165,18 @@ def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[st
     leaving = results["left", ""][0] - results["end", ""][0]
     machine = Machine(**means["machine", ""])
 
-    def of(kind: str) -> Iterator[tuple[Any, Any]]:
-        return ((name, value) for (found, name), value in means.items() if found == kind)
+    def of(kind: str) -> dict[Any, Any]:
+        """Results of one kind by what was asked."""
+        keys = places.get(kind)
+        return {keys[name] if keys else name: value for (found, name), value in means.items() if found == kind}
 
     return Measures(
         replace(machine, heavy=machine.heavy + leaving),
         measure,
-        dict(of("prepare")),
-        {name: Pretrained(**value) for name, value in of("base")},
-        {place: Tuned(**value) for place, value in of("finetune")},
-        {place: Pretrained(**value) for place, value in of("texts")},
+        of("prepare"),
+        {name: Pretrained(**value) for name, value in of("base").items()},
+        {place: Tuned(**value) for place, value in of("finetune").items()},
+        {place: Pretrained(**value) for place, value in of("texts").items()},
     )
 
 

@@ -5,6 +5,8 @@ another that has yet to run. Here the outputs that a stage will have (kept, or b
 handed on to the stages after it.
 """
 
+import hashlib
+import json
 from enum import Enum
 from functools import cache
 from pathlib import Path
@@ -26,6 +28,7 @@ from w2s.records import BASES
 
 CONSTANT = "python -m stages.check"  # writes the same bytes whatever the parameters
 RECIPE = "python -m stages.recipe"
+LOSSES = "w2s/losses"
 
 
 class Fate(Enum):
@@ -123,20 +126,33 @@ class Outlook:
 
 
 def _repeats(stage: PipelineStage, recorded: list[HashInfo], known: bool) -> bool:
-    """Whether a recipe comes out as recorded: of the grid and the base models it takes what its method goes via."""
-    if not stage.cmd.startswith(RECIPE):
+    """Whether a recipe comes out as recorded: of the grid, all base models and all losses it takes what it uses."""
+    if not stage.cmd.startswith(RECIPE) or not stage.outs[0].hash_info:
         return False
     setting, method = stage.cmd.split()[-2:]
 
-    def taken(params: HashInfo) -> tuple[Any, Any]:
+    def used(params: HashInfo) -> tuple[Any, Any]:
+        """The loss, and between which models labels go if they go via others."""
         values: Any = params.value or {}
         recipe, block = values.get(f"methods.{method}", {}), values.get(f"grid.{setting}", {})
-        way = (values.get("grid.ladder"), block.get("weak"), block.get("strong"))
-        return recipe.get("loss"), recipe.get("via") and way
+        via = recipe.get("via")
+        return recipe.get("loss"), via and [via, values.get("grid.ladder"), block.get("weak"), block.get("strong")]
 
     pairs = list(zip(stage.deps, recorded, strict=True))
-    ways = [[taken(old), taken(dep.hash_info)] for dep, old in pairs if isinstance(dep, ParamsDependency)]
-    via = ways[0][1][1] is not None
-    files = [(dep, old) for dep, old in pairs if not isinstance(dep, ParamsDependency)]
-    same = all(dep.hash_info == old for dep, old in files if via or dep.def_path != str(BASES))
-    return same and ways[0][0] == ways[0][1] and (known or not via)
+    before, now = next((used(old), used(dep.hash_info)) for dep, old in pairs if isinstance(dep, ParamsDependency))
+    changed = {dep.def_path for dep, old in pairs if dep.hash_info != old and not isinstance(dep, ParamsDependency)}
+    if now[1] is None:
+        known = True
+        changed.discard(str(BASES))
+    if _same_losses(Path(stage.outs[0].fs_path) / "recipe.json"):
+        changed.discard(LOSSES)
+    return known and not changed and before == now
+
+
+def _same_losses(recipe: Path) -> bool:
+    """Whether the code of a recipe's own losses is what it was."""
+    if not recipe.exists():
+        return False
+    code = json.loads(recipe.read_text())["loss"]
+    files = {Path(*name.split(".")).with_suffix(".py"): digest for name, digest in code.items()}
+    return all(file.exists() and hashlib.sha256(file.read_bytes()).hexdigest() == files[file] for file in files)

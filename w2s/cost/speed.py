@@ -87,27 +87,30 @@ class Bench:
             memory=self.held * sum(lengths) / DOCUMENTS,
         )
 
-    def tuned(self, task: str, name: str, sample: Sample | None) -> Tuned:
+    def tuned(self, task: str, name: str, settings: Finetune, sample: Sample | None) -> Tuned:
         """The cost of finetuning: watched for a rung, and for a hub model worked out from one block of its width."""
-        model, settings = self.params.models[name], self.params.finetune_for(task, name)
+        model = self.params.models[name]
         prepare_torch(settings.threads)
         notes = [] if sample else [(task, f"not prepared yet, {TOKENS} tokens a text are assumed")]
         sample = sample or self._assumed(task, settings.batch_size)
         if isinstance(model, Embedded):
-            return self._watched(task, name, sample, notes)
-        return self._foretold(task, name, model, sample, notes)
+            return self._watched(task, name, settings, sample, notes)
+        return self._foretold(task, name, model, settings, sample, notes)
 
-    def read(self, task: str, name: str, sample: Sample | None) -> Pretrained:
+    def read(self, task: str, name: str, settings: Finetune, sample: Sample | None) -> Pretrained:
         """The cost of finetuning on texts without labels: for a rung from few updates and from more."""
-        model, settings = self.params.models[name], self.params.finetune_for(task, name)
+        model = self.params.models[name]
         sample = sample or self._assumed(task, settings.batch_size)
         if isinstance(model, Hub):
-            one, share = self.tuned(task, name, sample), 1 / len(sample.shown)  # an example shows a text, or two
+            one, share = (
+                self.tuned(task, name, settings, sample),
+                1 / len(sample.shown),
+            )  # an example shows a text, or two
             tokens = settings.batch_size * one.tokens * share
             return Pretrained(one.parameters, 0.0, 0.0, one.update * share, tokens, 0.0)
         base, texts = self._base(name), self.folder / "texts.parquet"
-        reads = reader(self.params, task, name, self.folder)
-        method = Method(loss="cross_entropy", texts=Texts(epochs=1, learning_rate=settings.learning_rate))
+        method = Method(finetune=settings.model_dump(), texts=Texts(epochs=1, learning_rate=settings.learning_rate))
+        reads = reader(self.params, task, name, method, self.folder)
 
         def learn(updates: int) -> None:
             shown = list(islice(cycle(sample.texts), updates * settings.batch_size))
@@ -122,12 +125,11 @@ class Bench:
         tokens = settings.batch_size * sum(map(len, encoded)) / len(encoded)
         return Pretrained(size(base)["parameters"], max(0.0, few - WARM * update), 0.0, update, tokens, 0.0)
 
-    def _watched(self, task: str, name: str, sample: Sample, notes: Notes) -> Tuned:
+    def _watched(self, task: str, name: str, settings: Finetune, sample: Sample, notes: Notes) -> Tuned:
         base, inputs = self._base(name), self.folder / "inputs.parquet"
         records.write(inputs, sample.inputs.schema, sample.inputs.to_pydict())
         clock = [time.perf_counter()]
-        reads = reader(self.params, task, name, self.folder)
-        settings = reads.settings
+        reads = reader(self.params, task, name, Method(finetune=settings.model_dump()), self.folder)
         model = reads.HEAD.load_base(base, settings, generator("calibration"))
         clock.append(time.perf_counter())
         _, items = reads.inputs(inputs)
@@ -144,10 +146,9 @@ class Bench:
                 raise Enough
             return loss(scores, labels, progress)
 
-        reads.settings = settings.model_copy(update={"epochs": 10**6})
-        examples = Labelled(items, sample.labels)
+        long, examples = reads.tuned_by({"epochs": 10**6}), Labelled(items, sample.labels)
         with suppress(Enough):
-            finetune(model, reads, examples, ("calibration",), inputs, base / "run", name, "none", watched)
+            finetune(model, long, examples, ("calibration",), inputs, base / "run", name, "none", watched)
         ended = time.perf_counter() - updates[-1]
         shape = Shape(**size(base))
         return Tuned(
@@ -159,15 +160,15 @@ class Bench:
             **self._amounts(name, shape, settings, [reads.tokens(item) for item in items], notes),
         )
 
-    def _foretold(self, task: str, name: str, model: Hub, sample: Sample, notes: Notes) -> Tuned:
-        pin, settings = records.BASES / name / PIN, self.params.finetune_for(task, name)
+    def _foretold(self, task: str, name: str, model: Hub, settings: Finetune, sample: Sample, notes: Notes) -> Tuned:
+        pin = records.BASES / name / PIN
         if pin.exists():
             held = json.loads(pin.read_text())
             shape = Shape(held["parameters"], held["hidden"], held["layers"])
         else:
             shape = Shape.usual(model.parameters)
         try:
-            reads = reader(self.params, task, name)
+            reads = reader(self.params, task, name, Method(finetune=settings.model_dump()))
             lengths = [reads.tokens(item) for item in reads.encode(sample.inputs)]
         except UserError:
             texts = zip(*sample.shown, strict=True)

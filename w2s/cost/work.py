@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from w2s.params import Embedded, Finetune, Params
+from w2s.params import Embedded, Finetune, Grid, Method, Params
 
 Notes = list[tuple[str, str]]  # of what, and what was assumed of it or stands against it
+Place = tuple[str, str, Finetune]  # a task, a model, and the pace at which it is finetuned
 
 AXES = {  # what each kind of stage is repeated over, in the order of its arguments
     "check": (),
@@ -16,11 +17,17 @@ AXES = {  # what each kind of stage is repeated over, in the order of its argume
     "recipe": ("setting", "method"),
     "supervise": ("task", "weak", "seed"),
     "label": ("task", "weak", "seed"),
+    "simulate": ("task", "weak", "seed"),
     "ceiling": ("task", "strong", "method", "seed"),
     "control": ("task", "strong"),
     "student": ("task", "weak", "strong", "method", "seed"),
     "evaluate": (),
     "plot": (),
+}
+
+ALIKE = {  # settings that decide how much is done, or what comes of it, and not how fast that goes
+    **{"keep": "none", "epochs": 1, "snapshots": 1, "learning_rate": 1e-4},
+    **{"warmup": 0.1, "weight_decay": 0.01, "clip": 1.0},
 }
 
 
@@ -71,8 +78,8 @@ class Measures:
     measure: dict[str, float]  # seconds to measure what one model of one seed answers, by setting
     prepare: dict[str, float]  # seconds to draw a task
     base: dict[str, Pretrained]
-    finetune: dict[tuple[str, str], Tuned]  # by task and model
-    texts: dict[tuple[str, str], Pretrained]  # by task and model, where a method finetunes on texts first
+    finetune: dict[Place, Tuned]
+    texts: dict[Place, Pretrained]  # where a method finetunes on texts first
 
 
 @dataclass(frozen=True)
@@ -86,15 +93,22 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """Examples that a stage passes through a model."""
+class Pass:
+    """Examples that a stage passes through one model."""
 
+    model: str
+    settings: Finetune
     starts: int = 0  # trainings, or loads for prediction alone
-    learned: int = 0  # in all trainings and epochs
+    learned: int = 0  # in all epochs
     updates: int = 0
     read: int = 0  # predicted, without learning
     files: int = 0  # encoded
     texts: int = 0  # updates on texts without labels
+
+    @property
+    def pace(self) -> Finetune:
+        """What of the settings decides how fast that goes: a measure of it serves whatever the rest is."""
+        return self.settings.model_copy(update=ALIKE)
 
 
 def resident() -> int:
@@ -102,47 +116,65 @@ def resident() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def model_of(kind: str, item: dict[str, str]) -> str | None:
-    """The model that a stage tunes or asks, if it does."""
-    return item["weak"] if kind in ("supervise", "label") else item.get("strong")
+def passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]]) -> Iterator[Pass]:
+    """What a stage passes through models; `sizes` are the numbers of examples of each task's parts, and of its texts.
 
-
-def tunings(
-    kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]]
-) -> Iterator[tuple[str, Tuning]]:
-    """What a stage passes through each of its models; `sizes` are the numbers of examples of each task's parts."""
-    model = model_of(kind, item)
-    if model is None:
+    Left out are the features that are kept of some test inputs, and what cleaning itself takes beside features.
+    """
+    if kind not in ("supervise", "label", "ceiling", "control", "student"):
         return
-    task, parts = item["task"], sizes[item["task"]]
-    how = params.methods[item["method"]] if kind in ("student", "ceiling") else None
-    for rung in params.grid.between(item["weak"], model) if how and how.via and kind == "student" else []:
-        yield rung, tuning("rung", params.finetune_for(task, rung), params, parts)
-    settings = params.finetune_for(task, model)
-    updates = how.texts.epochs * -(-parts["texts"] // settings.batch_size) if how and how.texts else 0
-    yield model, replace(tuning(kind, settings, params, parts), texts=updates)
-
-
-def tuning(kind: str, settings: Finetune, params: Params, sizes: dict[str, int]) -> Tuning:
-    """What a stage of this kind passes through one model, but for texts without labels."""
-    student, validation, test = sizes["student"], sizes["validation"], sizes["test"]
-    if kind == "label":
-        return Tuning(starts=1, read=student + validation + test, files=student + validation + test)
-    learned = sizes["supervisor"] if kind == "supervise" else student
-    watched = test + (validation if kind == "student" else 0)
-    asked = {"control": test, "rung": student}.get(kind, 0)  # without learning: zero-shot, and to label anew
-    # As the control does: from scratch only where all weights learn.
-    trainings = len(params.grid.seeds) * (settings.tune == "full") if kind == "control" else 1
-    if settings.tune == "head":  # what a training reads at all, it reads once, before the first update
-        read = trainings * (learned + watched) + (asked if kind == "control" else 0)
+    task, model = item["task"], item["weak" if kind in ("supervise", "label") else "strong"]
+    settings, parts = params.finetune_for(task, model), sizes[task]
+    student, validation, test = parts["student"], parts["validation"], parts["test"]
+    if kind == "supervise":
+        yield _training(model, settings, parts["supervisor"], test)
+    elif kind == "label":
+        asked = student + validation + test
+        yield Pass(model, settings, starts=1, read=asked, files=asked)
+    elif kind == "control":
+        yield Pass(model, settings, starts=2, read=test, files=student + test)  # zero-shot; its features
+        for _ in params.grid.seeds if settings.tune == "full" else []:  # else it trains nothing from scratch
+            yield replace(_training(model, settings, student, test), files=test)
     else:
-        read = trainings * settings.snapshots * watched + asked
-    return Tuning(
-        starts=trainings + (kind == "control"),
-        learned=trainings * settings.epochs * learned,
-        updates=trainings * settings.epochs * -(-learned // settings.batch_size),
+        method, rungs, watched = params.methods[item["method"]].on_truth, [], test
+        if kind == "student":
+            method, watched = params.methods[item["method"]], test + validation
+            rungs = params.grid.passed(method, item["weak"], model)
+        for rung in rungs:
+            labelled = student if params.finetune_for(task, rung, method).tune != "head" else 0  # that has read them
+            *before, last = _taught(rung, task, method, params, parts, watched)
+            yield from [*before, replace(last, read=last.read + labelled, files=last.files + student)]
+        yield from _taught(model, task, method, params, parts, watched)
+
+
+def _taught(
+    model: str, task: str, method: Method, params: Params, parts: dict[str, int], watched: int
+) -> Iterator[Pass]:
+    """What a method passes through one model; its own training comes last."""
+    settings, student, test = params.finetune_for(task, model, method), parts["student"], parts["test"]
+    if method.shots:
+        yield Pass(model, settings, starts=1, read=(1 + method.shots) * test, files=(1 + method.shots) * test)
+        return
+    if method.probe is not None:
+        prober = settings.model_copy(update={"tune": "head"} | method.probe)
+        yield replace(_training(model, prober, student, test), files=test)
+    if method.clean:
+        yield Pass(model, settings, starts=1, read=student)
+    updates = method.texts.epochs * -(-parts["texts"] // settings.batch_size) if method.texts else 0
+    yield replace(_training(model, settings, student, watched), texts=updates)
+
+
+def _training(model: str, settings: Finetune, learned: int, watched: int) -> Pass:
+    # Where the head alone learns, every text is read once, before the first update.
+    read = learned + watched if settings.tune == "head" else settings.snapshots * watched
+    return Pass(
+        model,
+        settings,
+        starts=1,
+        learned=settings.epochs * learned,
+        updates=settings.epochs * -(-learned // settings.batch_size),
         read=read,
-        files=learned + trainings * watched + asked,
+        files=learned + watched,
     )
 
 
@@ -156,14 +188,8 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
     if kind == "prepare":
         return Cost(machine.light + found.prepare.get(item["task"], 0.0))
     if kind == "evaluate":
-        seconds = 0.0
-        for setting, block in grid.blocks.items():
-            # Of each strong model its ceilings and it from scratch, and once, whatever the seeds, zero-shot.
-            strong = len(block.strong) * (len(block.ceilings) + 1 + len(block.weak) * len(block.methods))
-            measured = len(grid.seeds) * (len(block.weak) + strong) + len(block.strong)
-            seconds += len(block.tasks) * measured * found.measure[setting]
-        return Cost(machine.light + seconds)
-    if kind == "plot":
+        return Cost(machine.light + sum(count * found.measure[setting] for setting, count in measured(grid).items()))
+    if kind in ("simulate", "plot"):
         return Cost(machine.light)
     if kind == "base" and item["model"] in found.base:
         rung, made = params.models[item["model"]], found.base[item["model"]]
@@ -177,20 +203,28 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
             memory=machine.memory + documents * made.memory,
         )
     whole = Cost(machine.heavy, memory=machine.memory)  # all of it for check, recipe, and base models of the hub
-    for model, passed in tunings(kind, item, params, sizes):
-        place = item["task"], model
+    for passed in passes(kind, item, params, sizes):
+        place = item["task"], passed.model, passed.pace
         one, texts = found.finetune[place], found.texts[place] if passed.texts else NOTHING
         tokens = passed.learned * one.tokens + passed.texts * texts.tokens
+        seconds = passed.starts * one.start + passed.updates * one.update + texts.start + passed.texts * texts.update
         whole = Cost(
-            seconds=whole.seconds
-            + passed.starts * one.start
-            + passed.files * one.text
-            + passed.updates * one.update
-            + passed.read * one.read
-            + texts.start
-            + passed.texts * texts.update,
+            seconds=whole.seconds + seconds + passed.files * one.text + passed.read * one.read,
             tokens=whole.tokens + tokens,
             flops=whole.flops + one.parameters * (one.learn * tokens + 2 * passed.read * one.tokens),
             memory=max(whole.memory, machine.memory + one.memory),
         )
     return whole
+
+
+def measured(grid: Grid) -> dict[str, int]:
+    """How many models `evaluate` measures, each seed of one counted, by setting."""
+    counts = {}
+    for setting, block in grid.blocks.items():
+        # Of each strong model: its ceilings, it from scratch and, whatever the seeds, zero-shot.
+        trained = len(block.weak) + len(block.strong) * (len(block.ceilings) + 1 + len(block.weak) * len(block.methods))
+        counts[setting] = len(block.tasks) * (len(grid.seeds) * trained + len(block.strong))
+    if made := grid.simulated.tasks:
+        students = len(grid.simulated.strong) * len(grid.simulated.methods)
+        counts["classification"] += len(made) * len(grid.simulated.weak) * (1 + students) * len(grid.seeds)
+    return counts
