@@ -161,14 +161,14 @@ def test_the_committed_parameters_load() -> None:
                 f"grid.classification.{key}",
                 [],
                 f"grid.classification.{key}: must have at least one item, as {'weak' if key == 'tasks' else 'tasks'} "
-                "has (or all five lists none)",
+                "has (or all 5 lists none)",
             )
             for key in Block.model_fields
         ),
         (
             "grid.generation.methods",
             ["naive"],
-            "grid.generation.tasks: must have at least one item, as methods has (or all five lists none)",
+            "grid.generation.tasks: must have at least one item, as methods has (or all 5 lists none)",
         ),
         (
             "grid.classification",
@@ -228,6 +228,11 @@ def test_the_committed_parameters_load() -> None:
             "grid.classification.ceilings: 'generative' is missing; it finetunes on texts, and must be held against a "
             "ceiling that does so too",
         ),
+        (
+            "grid.classification.ceilings",
+            ["naive", "confidence"],
+            "grid.classification.ceilings: 'confidence' is the same as 'naive'",
+        ),
         # the parts of a method
         (
             "methods.mine",
@@ -273,6 +278,11 @@ def test_the_committed_parameters_load() -> None:
         ("grid.simulated", SIMULATED | {"of": "m"}, "grid.simulated.of: 'm' is not in grid.classification.weak"),
         (
             "grid.simulated",
+            SIMULATED | {"weak": []},
+            "grid.simulated.weak: must have at least one item, as tasks has (or all 4 lists none)",
+        ),
+        (
+            "grid.simulated",
             SIMULATED | {"tasks": ["sciq"]},
             "grid.simulated.tasks: 'sciq' is not in grid.classification.tasks",
         ),
@@ -298,7 +308,7 @@ def test_the_committed_parameters_load() -> None:
         (
             "methods.naive.probe",
             {"epohs": 1},
-            f"methods.naive.probe: epohs: unknown name 'epohs' (known: {FINETUNE}); did you mean 'epochs'?",
+            "methods.naive.probe.epohs: unknown name 'epohs' (known: epochs, learning_rate); did you mean 'epochs'?",
         ),
     ],
 )
@@ -363,11 +373,12 @@ def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
 
 
 def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> None:
-    parts = {"labels": "hard", "via": "between", "rounds": 2, "stop": "weak", "finetune": {"tune": "head"}, "probe": {}}
-    method = Method(**parts, clean={"by": "logistic", "action": "relabel", "share": 0.1})
-    assert method.on_truth == Method(finetune={"tune": "head"}, probe={})
-    learning = Method(texts=TEXTS)
-    assert learning.on_truth == learning
+    kept = {"finetune": {"clip": 2.0}, "probe": TEXTS}
+    clean = {"by": "logistic", "action": "relabel", "share": 0.1}
+    method = Method(**kept, labels="hard", via="between", rounds=2, stop="weak", clean=clean)
+    assert method.on_truth == Method(**kept)
+    for alone in (Method(texts=TEXTS), Method(shots=3)):
+        assert alone.on_truth == alone
 
 
 def test_a_misspelt_key_is_told_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
