@@ -122,7 +122,7 @@ def test_examples_meet_by_id_not_by_row(workspace: Workspace) -> None:
             "grid.classification.weak (must be in grid.ladder): unknown name 's' (known: ",
         ),
         ("grid.seeds", [], "grid.seeds"),
-        ("grid.preference.tasks", ["reviews"], "'reviews' is a classification task; list it under grid.classification"),
+        ("grid.preference.tasks", ["sciq"], "'sciq' is a classification task; list it under grid.classification"),
         ("grid.generation.methods", ["bootstrap", "confidence"], "generation takes cross_entropy"),
         ("grid.preference.ceilings", [], "ceilings: must have at least one item"),
     ],

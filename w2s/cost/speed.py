@@ -24,9 +24,9 @@ from w2s.errors import UserError
 from w2s.losses.cross_entropy import cross_entropy
 from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
-from w2s.params import Embedded, Finetune, Hub, Method, Params, Texts
+from w2s.params import Before, Embedded, Finetune, Hub, Method, Params
 from w2s.pretraining.pretrain import BATCH, pretrain
-from w2s.settings import Labelled, reader, setting
+from w2s.settings import Labelled, Reader, reader, setting
 from w2s.training.finetune import finetune
 from w2s.training.texts import start
 
@@ -109,8 +109,8 @@ class Bench:
             tokens = settings.batch_size * one.tokens * share
             return Pretrained(one.parameters, 0.0, 0.0, one.update * share, tokens, 0.0)
         base, texts = self._base(name), self.folder / "texts.parquet"
-        method = Method(finetune=settings.model_dump(), texts=Texts(epochs=1, learning_rate=settings.learning_rate))
-        reads = reader(self.params, task, name, method, self.folder)
+        reads = self._reader(task, name, settings, self.folder)
+        method = Method(texts=Before(epochs=1, learning_rate=settings.learning_rate))
 
         def learn(updates: int) -> None:
             shown = list(islice(cycle(sample.texts), updates * settings.batch_size))
@@ -129,7 +129,7 @@ class Bench:
         base, inputs = self._base(name), self.folder / "inputs.parquet"
         records.write(inputs, sample.inputs.schema, sample.inputs.to_pydict())
         clock = [time.perf_counter()]
-        reads = reader(self.params, task, name, Method(finetune=settings.model_dump()), self.folder)
+        reads = self._reader(task, name, settings, self.folder)
         model = reads.HEAD.load_base(base, settings, generator("calibration"))
         clock.append(time.perf_counter())
         _, items = reads.inputs(inputs)
@@ -168,7 +168,7 @@ class Bench:
         else:
             shape = Shape.usual(model.parameters)
         try:
-            reads = reader(self.params, task, name, Method(finetune=settings.model_dump()))
+            reads = self._reader(task, name, settings, records.BASES)
             lengths = [reads.tokens(item) for item in reads.encode(sample.inputs)]
         except UserError:
             texts = zip(*sample.shown, strict=True)
@@ -209,6 +209,10 @@ class Bench:
             "memory": memory.states(shape.parameters, trainable, settings) + max(learning, reading),
             "notes": notes,
         }
+
+    def _reader(self, task: str, name: str, settings: Finetune, bases: Path) -> Reader:
+        pace = Method(finetune=settings.model_dump())
+        return reader(self.params.model_copy(update={"methods": {"pace": pace}}), task, name, "pace", bases)
 
     def _assumed(self, task: str, count: int) -> Sample:
         """Examples of a task that nobody has seen yet."""

@@ -141,9 +141,10 @@ def passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dic
             method, watched = params.methods[item["method"]], test + validation
             rungs = params.grid.passed(method, item["weak"], model)
         for rung in rungs:
-            labelled = student if params.finetune_for(task, rung, method).tune != "head" else 0  # that has read them
             *before, last = _taught(rung, task, method, params, parts, watched)
-            yield from [*before, replace(last, read=last.read + labelled, files=last.files + student)]
+            labelled = student + validation  # for the next one; a head alone has read them already
+            read = last.read + (labelled if last.settings.tune != "head" else 0)
+            yield from [*before, replace(last, read=read, files=last.files + labelled)]
         yield from _taught(model, task, method, params, parts, watched)
 
 
@@ -155,8 +156,8 @@ def _taught(
     if method.shots:
         yield Pass(model, settings, starts=1, read=(1 + method.shots) * test, files=(1 + method.shots) * test)
         return
-    if method.probe is not None:
-        prober = settings.model_copy(update={"tune": "head"} | method.probe)
+    if method.probe:
+        prober = settings.model_copy(update=method.probe.model_dump() | {"tune": "head"})
         yield replace(_training(model, prober, student, test), files=test)
     if method.clean:
         yield Pass(model, settings, starts=1, read=student)
@@ -165,14 +166,15 @@ def _taught(
 
 
 def _training(model: str, settings: Finetune, learned: int, watched: int) -> Pass:
+    updates = settings.epochs * -(-learned // settings.batch_size)
     # Where the head alone learns, every text is read once, before the first update.
-    read = learned + watched if settings.tune == "head" else settings.snapshots * watched
+    read = learned + watched if settings.tune == "head" else min(settings.snapshots, updates) * watched
     return Pass(
         model,
         settings,
         starts=1,
         learned=settings.epochs * learned,
-        updates=settings.epochs * -(-learned // settings.batch_size),
+        updates=updates,
         read=read,
         files=learned + watched,
     )
