@@ -1,5 +1,6 @@
 """The stage of students as it runs, on models and data small enough for this process: who learns whose labels."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -19,8 +20,19 @@ from w2s.training.finetune import finetune
 
 LADDER = {"xs": 8, "s": 16, "m": 24, "l": 32}  # width
 BLOCK = {"tasks": ["mine"], "weak": ["xs"], "strong": ["l"], "ceilings": ["naive"]}
-METHODS = {"naive": {}, "bootstrap": {"via": "between"}, "by-s": {"via": ["s"]}, "rounds": {"rounds": 2}}
+METHODS: dict[str, dict[str, object]] = {
+    "naive": {},
+    "bootstrap": {"via": "between"},
+    "by-s": {"via": ["s"]},
+    "rounds": {"rounds": 2},
+    "hard": {"labels": "hard"},
+    "stop": {"stop": "weak"},
+    "probe-first": {"probe": {"epochs": 2, "learning_rate": 0.05}},
+    "few-shot": {"shots": 4},
+}
+NOT_IN_WORDS = ("hard", "probe-first")
 KINDS = {"classification": "p", "generation": "answer"}
+ANSWERS = {"true": ["yes", "good"], "false": ["no"]}
 ORDER = ("student", "mine", 0)
 
 
@@ -43,7 +55,8 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         records.write(records.weak_labels("mine", "xs", 0) / f"{part}.parquet", schema, {"id": ids, KINDS[kind]: said})
     empty = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
     grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0], **dict.fromkeys((*KINDS, "preference"), empty)}
-    grid |= {kind: BLOCK | {"methods": [*METHODS]}, "simulated": {**empty, "of": "xs"}}
+    methods = [name for name in METHODS if kind == "classification" or name not in NOT_IN_WORDS]
+    grid |= {kind: BLOCK | {"methods": methods}, "simulated": {**empty, "of": "xs"}}
     del grid["simulated"]["ceilings"]
     model = {"family": "embedded", "corpus": "none", "layers": 1, "steps": 0, "learning_rate": 0.1, "seed": 0}
     content = {
@@ -52,7 +65,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "finetune": SETTINGS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
         "evaluate": {"seed": 0, "resamples": 100, "confidence": 0.9, "smallest_gap": 0.1},
         "corpora": {"none": {"family": "reviews", "seed": 0, "documents": 1}},
-        "tasks": {"mine": {"family": "local", "setting": kind, "answer_tokens": 2}},
+        "tasks": {"mine": {"family": "local", "setting": kind, "answer_tokens": 2, "answers": ANSWERS}},
         "models": {name: model | {"hidden": width} for name, width in LADDER.items()},
         "methods": METHODS,
     }
@@ -66,6 +79,12 @@ def made(method: str) -> Path:
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def predicted(folder: Path) -> np.ndarray:
+    """What was answered [snapshots, test inputs]."""
+    table = records.read_predictions(folder / "predictions.parquet")
+    return table[table.column_names[-1]].to_numpy().reshape(-1, 16)
 
 
 def taught(rung: str, teacher: Path, order: tuple[object, ...], out: Path) -> None:
@@ -127,3 +146,81 @@ def test_only_who_passes_through_rungs_reads_them(kind: str) -> None:
     with pytest.raises(UserError, match=r"^models/recipe/\w+/bootstrap/m: no model here"):
         student.main("mine", "xs", "l", "bootstrap", 0)
     assert contents(made("bootstrap")) == before[1], "the last whole one stays"
+
+
+@pytest.mark.parametrize("kind", ["classification"], indirect=True)
+def test_hard_labels_are_the_weak_ones_rounded(kind: str) -> None:
+    student.main("mine", "xs", "l", "hard", 0)
+    file = records.weak_labels("mine", "xs", 0) / "student.parquet"
+    labels = records.read_labels(file).to_pydict()
+    records.write(file, records.LABELS, labels | {"p": np.round(labels["p"])})
+    student.main("mine", "xs", "l", "naive", 0)
+    assert contents(made("hard")) == contents(made("naive"))
+
+
+def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: str) -> None:
+    """Held out here are the test inputs, of which predictions tell how near each snapshot came."""
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["finetune"] |= {"snapshots": 9, "learning_rate": 0.05}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    shutil.copy(records.inputs("mine", "test"), records.inputs("mine", "validation"))
+    weak = records.weak_labels("mine", "xs", 0)
+    given = records.read_labels(weak / "test.parquet")[KINDS[kind]].to_numpy()
+    if kind == "classification":  # overconfident ones are far from these
+        given = 0.25 + given / 2
+    records.write(
+        weak / "validation.parquet",
+        records.LABELS if kind == "classification" else records.ANSWERS,
+        {"id": [*map(str, range(16))], KINDS[kind]: given},
+    )
+    for method in ("naive", "stop"):
+        student.main("mine", "xs", "l", method, 0)
+    passed, stayed = predicted(made("naive")), predicted(made("stop"))
+    if kind == "classification":
+        far = -(given * np.log(passed) + (1 - given) * np.log(1 - passed)).mean(axis=1)
+    else:
+        far = (passed != given).mean(axis=1)
+    best = int(far.argmin())  # of equals the first
+    assert 0 < best < 8, "neither the first nor the last: else this shows nothing"
+    steps = sorted(set(records.read_predictions(made("stop") / "predictions.parquet")["step"].to_pylist()))
+    assert json.loads((made("stop") / "run.json").read_text())["stopped"] == steps[best]
+    for index, answers in enumerate(stayed):
+        nearest = int(far[: index + 1].argmin())
+        assert np.array_equal(answers, passed[nearest]), index
+
+
+@pytest.mark.parametrize("kind", ["classification"], indirect=True)
+def test_a_probe_first_hands_its_head_to_the_student(kind: str) -> None:
+    student.main("mine", "xs", "l", "probe-first", 0)
+    reader = settings.reader(parameters.load(), "mine", "l")
+    inputs, test = records.inputs("mine", "student"), records.inputs("mine", "test")
+    examples = reader.examples(inputs, records.weak_labels("mine", "xs", 0) / "student.parquet")
+    frozen = reader.tuned_by({"tune": "head", "epochs": 2, "learning_rate": 0.05})
+    probe, model = (reader.HEAD.load_base(reader.base, each.settings, generator()) for each in (frozen, reader))
+    finetune(probe, frozen, examples, ("probe", *ORDER), test, Path("by-hand/probe"), "probe", "none")
+    assert probe.head.weight.abs().sum() > 0
+    model.head.load_state_dict(probe.head.state_dict())
+    finetune(model, reader, examples, ORDER, test, Path("by-hand/all"), "all", "none")
+    assert np.array_equal(predicted(made("probe-first") / "probe"), predicted(Path("by-hand/probe")))
+    assert np.array_equal(predicted(made("probe-first")), predicted(Path("by-hand/all")))
+    student.main("mine", "xs", "l", "naive", 0)
+    assert not np.array_equal(predicted(made("naive")), predicted(made("probe-first")))
+
+
+def test_few_shots_stand_before_every_question(kind: str) -> None:
+    student.main("mine", "xs", "l", "few-shot", 0)
+    assert json.loads((made("few-shot") / "run.json").read_text())["steps"] == 0
+    assert not (made("few-shot") / "live").exists()
+    reader = settings.reader(parameters.load(), "mine", "l")
+    shown = records.read(records.inputs("mine", "student"), records.TEXTS)["text"].to_pylist()
+    labels = records.read_labels(records.weak_labels("mine", "xs", 0) / "student.parquet")[KINDS[kind]].to_pylist()
+    order = torch.randperm(48, generator=generator("shots", *ORDER)).tolist()
+    words = labels if kind == "generation" else ["yes" if p > 0.5 else "no" for p in labels]
+    drawn = order[:4]
+    if kind == "classification":  # half of each, of either those that were drawn first
+        drawn = [index for word in ("yes", "no") for index in [i for i in order if words[i] == word][:2]]
+    lead = "".join(f"{shown[index]} {words[index]}\n\n" for index in sorted(drawn))
+    asked = records.read(records.inputs("mine", "test"), records.TEXTS)
+    (answers,) = predicted(made("few-shot"))
+    assert answers.tolist() == reader.untaught(asked, lead).tolist()
+    assert answers.tolist() != reader.untaught(asked).tolist()
