@@ -417,7 +417,7 @@ def saliency(tables: Tables) -> Figure:
                 ("ceiling", grid.tasks[task].ceiling, {"color": INK}),
             ):
                 for row in table.select(task=task, role=role, strong=strong, method=method):
-                    axes.plot([row["probe"]] * 2, [min(ys) - 0.7, max(ys) + 0.7], zorder=1, **look)
+                    axes.plot([row["probe"]] * 2, [min(ys) - 0.5, max(ys) + 0.5], zorder=1, **look)
         axes.xaxis.set_major_formatter(PER_CENT)
     return figure
 
@@ -452,7 +452,7 @@ def agreement(tables: Tables) -> Figure:
                 y, low, high = ([row[key] for row in rows] for key in ("agreement", "low", "high"))
                 axes.fill_between(x, low, high, color=grid.method(method)["color"], alpha=0.13, linewidth=0)
                 axes.plot(x, y, **grid.method(method) | look)
-        axes.set_title(grid.label(task, f"students of {weak}"))
+        axes.set_title(grid.label(task, weak if weak in grid.tasks[task].simulated else f"students of {weak}"))
         axes.set_ylim(-0.02, 1.02)
         _sizes(axes, grid, grid.tasks[task].strong)
         _percent(axes, "agreement")
@@ -504,7 +504,7 @@ def training(tables: Tables) -> Figure:
     legend = [_key("ceilings", color=INK)]
     legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
     legend += [_key(f"size {model}", color=QUIET, linestyle=style) for model, style in dash.items()]
-    truth = "on ground truth"
+    truth = "truth"
     figure, panels = _layout(
         "Training: loss and accuracy on the labels trained on",
         "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
@@ -623,8 +623,8 @@ def _layout(
 ) -> tuple[Figure, dict[tuple[str, ...], Axes]]:
     """A header over panels by key; every group begins a new row and wraps after `columns`.
 
-    Panels whose keys agree in their first `shared` parts have the same y axis. In inches, `heights` are those of panels,
-    where not all alike, and `left` is the room for labels: of every panel, if their keys are no longer than `shared`.
+    Panels whose keys agree in their first `shared` parts have the same y axis. In inches: `heights` of panels that are
+    not all alike; `left` for labels, of every panel if keys are no longer than `shared`.
     All places are computed here: a layout engine takes minutes for 500 panels.
     """
     columns = min(columns, max(len(group) for group in groups))
