@@ -384,7 +384,7 @@ def oracle(run: Run, truth: Answers, halves: Answers) -> Mask:
 
 
 def midway(run: Run) -> Answers:
-    """The answers at the snapshot nearest to half of the training."""
+    """The answers at the snapshot nearest to half of the training; of two, the earlier."""
     return run.answers[np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()]
 
 
