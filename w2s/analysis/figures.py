@@ -346,7 +346,7 @@ def comparison(tables: Tables) -> Figure:
         _key("significant after correction", color=QUIET, marker="o", linestyle=""),
         _key("not significant", color=QUIET, marker="o", linestyle="", markerfacecolor="white"),
     ]
-    gaps = {
+    gaps: dict[tuple[str, ...], str] = {
         (row["task"], row["weak"], row["strong"]): f"\ngap {100 * row['gap']:.1f}".replace("-", "−") for row in rows
     }
     figure, panels, places = _lanes(
@@ -407,7 +407,7 @@ def saliency(tables: Tables) -> Figure:
         "probe accuracy",
     )
     for task, axes in panels.items():
-        spans: dict[str, list[float]] = defaultdict(list)
+        spans: dict[tuple[str, str], list[float]] = defaultdict(list)
         for row, y in places[task]:
             _interval(axes, row["probe"], row["low"], row["high"], y, limits, grid.method(row["method"]))
             spans[row["weak"], row["strong"]].append(y)
