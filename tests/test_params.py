@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 
 from w2s import losses, settings, tasks
 from w2s.errors import UserError
-from w2s.losses import loss_of
+from w2s.methods import loss_of
 from w2s.params import Block, Corpus, Count, Fraction, Method, Params, Task, load, options_of
 from w2s.settings.classification import Setting as Classification
 
