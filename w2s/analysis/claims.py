@@ -50,7 +50,7 @@ class Claim:
         says, how = (" ".join(part.split()) for part in (self.effects.__doc__ or "").split("\n\n"))
         tasks = [outcome for outcome in outcomes if setting in ("", outcome.setting)]
         effects = [effect for effect in self.effects(tasks) if np.isfinite(effect[0])] if tasks else []
-        row = {"id": self.effects.__name__.replace("_", "-"), "setting": setting, "claim": says}
+        row: Row = {"id": self.effects.__name__.replace("_", "-"), "setting": setting, "claim": says}
         row |= {"section": self.section, "test": how, "comparisons": len(effects)}
         if not effects:
             why = f"the grid has no {setting} task" if not tasks else f"needs {self.needs}"

@@ -13,6 +13,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from textwrap import fill
@@ -32,6 +33,7 @@ Row = dict[str, Any]
 
 WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
 DPI = 150
+LANE, LEAST = 0.2, 2.5  # inches of a method's lane; lanes that a pair takes at least, so that its name fits
 LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
 INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
@@ -344,7 +346,9 @@ def comparison(tables: Tables) -> Figure:
         _key("significant after correction", color=QUIET, marker="o", linestyle=""),
         _key("not significant", color=QUIET, marker="o", linestyle="", markerfacecolor="white"),
     ]
-    gaps = {(row["task"], row["weak"], row["strong"]): f"\ngap {_points(row['gap'], '')}" for row in rows}
+    gaps: dict[tuple[str, ...], str] = {
+        (row["task"], row["weak"], row["strong"]): f"\ngap {100 * row['gap']:.1f}".replace("-", "−") for row in rows
+    }
     figure, panels, places = _lanes(
         "Each method against naive finetuning",
         "Test accuracy − that of naive, widest gap between supervisor and ceiling first. Bars are intervals.",
@@ -403,17 +407,17 @@ def saliency(tables: Tables) -> Figure:
         "probe accuracy",
     )
     for task, axes in panels.items():
-        spans: dict[str, list[float]] = defaultdict(list)
+        spans: dict[tuple[str, str], list[float]] = defaultdict(list)
         for row, y in places[task]:
             _interval(axes, row["probe"], row["low"], row["high"], y, limits, grid.method(row["method"]))
-            spans[row["weak"], row["strong"]].append(round(y))
-        for (_, strong), (position, *_) in spans.items():
+            spans[row["weak"], row["strong"]].append(y)
+        for (_, strong), ys in spans.items():
             for role, method, look in (
                 ("base", "", {"color": QUIET, "linestyle": OWN_STYLE}),
                 ("ceiling", grid.tasks[task].ceiling, {"color": INK}),
             ):
                 for row in table.select(task=task, role=role, strong=strong, method=method):
-                    axes.plot([row["probe"]] * 2, [position - 0.46, position + 0.46], zorder=1, **look)
+                    axes.plot([row["probe"]] * 2, [min(ys) - 0.5, max(ys) + 0.5], zorder=1, **look)
         axes.xaxis.set_major_formatter(PER_CENT)
     return figure
 
@@ -448,7 +452,7 @@ def agreement(tables: Tables) -> Figure:
                 y, low, high = ([row[key] for row in rows] for key in ("agreement", "low", "high"))
                 axes.fill_between(x, low, high, color=grid.method(method)["color"], alpha=0.13, linewidth=0)
                 axes.plot(x, y, **grid.method(method) | look)
-        axes.set_title(grid.label(task, f"students of {weak}"))
+        axes.set_title(grid.label(task, weak if weak in grid.tasks[task].simulated else f"students of {weak}"))
         axes.set_ylim(-0.02, 1.02)
         _sizes(axes, grid, grid.tasks[task].strong)
         _percent(axes, "agreement")
@@ -500,7 +504,7 @@ def training(tables: Tables) -> Figure:
     legend = [_key("ceilings", color=INK)]
     legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
     legend += [_key(f"size {model}", color=QUIET, linestyle=style) for model, style in dash.items()]
-    truth = "on ground truth"
+    truth = "truth"
     figure, panels = _layout(
         "Training: loss and accuracy on the labels trained on",
         "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
@@ -614,47 +618,57 @@ def _layout(
     groups: list[list[tuple[str, ...]]],
     columns: int = 3,
     shared: int = 1,
-    height: float | None = None,
+    heights: Mapping[tuple[str, ...], float] = MappingProxyType({}),
     left: float = 0.75,
 ) -> tuple[Figure, dict[tuple[str, ...], Axes]]:
     """A header over panels by key; every group begins a new row and wraps after `columns`.
 
-    Panels whose keys agree in their first `shared` parts have the same y axis; `height` is a panel's and `left` the
-    room for its labels, in inches. All places are computed here: a layout engine takes minutes for 500 panels.
+    Panels whose keys agree in their first `shared` parts have the same y axis. In inches: `heights` of panels that are
+    not all alike; `left` for labels, of every panel if keys are no longer than `shared`.
+    All places are computed here: a layout engine takes minutes for 500 panels.
     """
     columns = min(columns, max(len(group) for group in groups))
-    rows = sum(math.ceil(len(group) / columns) for group in groups)
-    height = height or {1: 3.5, 2: 2.6, 3: 2.0}.get(columns, 1.75)
-    lines = math.ceil(sum(len(str(key.get_label())) * 0.078 + 0.75 for key in legend) / WIDTH)
-    header, gap, bottom, right, between = 0.98 + 0.22 * lines, 0.88, 0.6, 0.28, 0.42
-    total = header + rows * height + (rows - 1) * gap + bottom
+    rows = [group[start : start + columns] for group in groups for start in range(0, len(group), columns)]
+    alike = {1: 3.5, 2: 2.6, 3: 2.0}.get(columns, 1.75)
+    tall = [max(heights.get(key, alike) for key in row) for row in rows]
+    across = next((n for n in range(len(legend), 1, -1) if _legend_width(legend, n) <= WIDTH), 1)
+    header, gap, bottom, right = 0.98 + 0.22 * math.ceil(len(legend) / across), 0.88, 0.6, 0.28
+    between = left if len(groups[0][0]) <= shared else 0.42
+    total = header + sum(tall) + (len(rows) - 1) * gap + bottom
     figure = Figure(figsize=(WIDTH, total))
     figure.text(0.006, 1 - 0.08 / total, title, fontsize=14, weight="bold", va="top")
     figure.text(0.006, 1 - 0.37 / total, subtitle, fontsize=9.5, color=QUIET, va="top")
-    place, across = (0.004, 1 - 0.6 / total), math.ceil(len(legend) / lines)
+    place = (0.004, 1 - 0.6 / total)
     figure.legend(
         handles=legend, loc="upper left", bbox_to_anchor=place, ncols=across, handlelength=2.4, borderaxespad=0
     )
     width = (WIDTH - left - right - (columns - 1) * between) / columns
     cells = figure.add_gridspec(
-        rows,
+        len(rows),
         columns,
         left=left / WIDTH,
         right=1 - right / WIDTH,
         top=1 - header / total,
         bottom=bottom / total,
-        hspace=gap / height,
+        hspace=gap / fmean(tall),
         wspace=between / width,
+        height_ratios=tall,
     )
     panels: dict[tuple[str, ...], Axes] = {}
     first: dict[tuple[str, ...], Axes] = {}
-    row = 0
-    for group in groups:
-        for index, key in enumerate(group):
-            axes = figure.add_subplot(cells[row + index // columns, index % columns], sharey=first.get(key[:shared]))
+    for row, keys in enumerate(rows):
+        for column, key in enumerate(keys):
+            axes = figure.add_subplot(cells[row, column], sharey=first.get(key[:shared]))
             panels[key] = first[key[:shared]] = axes
-        row += math.ceil(len(group) / columns)
     return figure, panels
+
+
+def _legend_width(legend: list[Line2D], columns: int) -> float:
+    """Inches that a legend takes; it fills its columns from the top, the first ones with one entry more."""
+    rows, longer = divmod(len(legend), columns)
+    starts = [rows * column + min(column, longer) for column in range(columns + 1)]
+    widths = [len(str(key.get_label())) * 0.078 + 0.75 for key in legend]
+    return sum(max(widths[start:end]) for start, end in pairwise(starts))
 
 
 def _lanes(
@@ -678,31 +692,31 @@ def _lanes(
         title,
         subtitle,
         [_key(method, **grid.method(method), linestyle="-") for method in grid.methods if method in methods] + legend,
-        [
-            [(setting, task) for task in tasks if task in strips]
-            for setting, tasks in grid.settings.items()
-            if strips.keys() & set(tasks)
-        ],
+        [[(task,) for task in tasks if task in strips] for tasks in grid.settings.values() if strips.keys() & {*tasks}],
         columns=2,
-        height=max(sum(max(0.36, 0.19 * len(lane)) for lane in strip.values()) for strip in strips.values()),
+        heights={
+            (task,): LANE * sum(max(LEAST, len(lanes)) for lanes in strip.values()) for task, strip in strips.items()
+        },
         left=0.35 + 0.075 * max(map(len, names)),
     )
     places: dict[str, list[tuple[Row, float]]] = {task: [] for task in strips}
-    for (_, task), axes in panels.items():
-        for position, lane in enumerate(strips[task].values()):
-            for index, row in enumerate(lane):
-                places[task].append((row, position + (index - (len(lane) - 1) / 2) * 0.8 / len(lane)))
-            if position:
-                axes.axhline(position - 0.5, color=FAINT, linewidth=0.6)
+    for (task,), axes in panels.items():
+        ticks, top = {}, 0.0
+        for (weak, strong), lanes in strips[task].items():
+            height = max(LEAST, len(lanes))
+            ticks[top + height / 2] = f"{weak} → {strong}{notes.get((task, weak, strong), '')}"
+            first = top + (height - len(lanes) + 1) / 2
+            places[task] += [(row, first + index) for index, row in enumerate(lanes)]
+            if top:
+                axes.axhline(top, color=FAINT, linewidth=0.6)
+            top += height
         axes.grid(False)
-        axes.set(xlim=limits, ylim=(len(strips[task]) - 0.5, -0.5))
+        axes.set(xlim=limits, ylim=(top, 0))
         _x_label(axes, label)
-        _y_label(axes, "")
-        ticks = [f"{weak} → {strong}{notes.get((task, weak, strong), '')}" for weak, strong in strips[task]]
-        axes.set_yticks(range(len(ticks)), ticks)
+        axes.set_yticks([*ticks], [*ticks.values()])
         axes.tick_params(axis="y", length=0)
         axes.set_title(task)
-    return figure, {task: axes for (_, task), axes in panels.items()}, places
+    return figure, {task: axes for (task,), axes in panels.items()}, places
 
 
 def _differences(rows: Iterable[Row]) -> tuple[float, float]:
@@ -712,9 +726,9 @@ def _differences(rows: Iterable[Row]) -> tuple[float, float]:
     return min(0, *ends) - room, max(0, *ends) + room
 
 
-def _points(difference: float, sign: str = "+") -> str:
+def _points(difference: float) -> str:
     """A difference of accuracies in points."""
-    return f"{100 * difference:{sign}.3g}".replace("-", "−") if difference else "0"
+    return f"{100 * difference:+.3g}".replace("-", "−") if difference else "0"
 
 
 def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
