@@ -14,13 +14,13 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from w2s.training.reader import Labelled, Reader
 
 from w2s import records
+from w2s.losses.cross_entropy import cross_entropy
 from w2s.models.heads import load_base
 from w2s.params import load
 from w2s.training.finetune import finetune
-from w2s.losses.cross_entropy import cross_entropy
-from w2s.training.reader import Labelled, Reader
 
 TASK, MODEL, ROUNDS = "reviews", "l", 5
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from w2s import records, simulated, tasks
 from w2s.corpora import language
-from w2s.losses import loss_of
+from w2s.methods import loss_of
 from w2s.models import memory
 from w2s.params import Hub, load, options_of
 from w2s.settings import setting as kind_of

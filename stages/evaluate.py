@@ -3,15 +3,16 @@
 from pathlib import Path
 
 from w2s import params
-from w2s.analysis import evaluation
+from w2s.analysis import claims, evaluation
 from w2s.stage import run
 
 
 def main() -> None:
-    """Read the grid's predictions and write to its folder: metrics.json, results.csv, summary.csv, plot data."""
+    """Read the grid's predictions and write to its folder: metrics.json, claims.json and tables."""
     experiment = params.load()
-    tables, values, _ = evaluation.evaluate(experiment)
+    tables, values, outcomes = evaluation.evaluate(experiment)
     evaluation.write(tables, values, Path(experiment.grid.reports))
+    claims.write(outcomes, Path(experiment.grid.reports))
 
 
 if __name__ == "__main__":

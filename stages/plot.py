@@ -1,5 +1,6 @@
 """Draw the figures and write the report from what `evaluate` measured."""
 
+import json
 from pathlib import Path
 
 from w2s import params
@@ -16,13 +17,15 @@ def main() -> None:
     experiment = params.load(PARAMS)
     reports = Path(experiment.grid.reports)
     tables = figures.read_tables(reports)
+    claims = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
     images = figures.draw(tables)
     for name, image in images.items():
         with atomic(reports / "figures" / f"{name}.png") as file:
             file.write_bytes(image)
     written = PARAMS.read_text(encoding="utf-8")
     with atomic(reports / "report.html") as file:
-        file.write_text(report.page(tables, images, experiment.evaluate, written, environment()), encoding="utf-8")
+        page = report.page(tables, claims, images, experiment.evaluate, written, environment())
+        file.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":

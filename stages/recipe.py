@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from w2s import losses, records
-from w2s.losses import loss_of
+from w2s.methods import loss_of
 from w2s.params import load
 from w2s.settings import setting as kind_of
 from w2s.stage import run

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from w2s import records
-from w2s.losses import loss_of
+from w2s.methods import loss_of
 from w2s.params import Keep, load
 from w2s.settings import reader as reader_of
 from w2s.stage import run

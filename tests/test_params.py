@@ -1,5 +1,6 @@
 """Every fault in params.yaml is told in one line: where, what was found, what is allowed."""
 
+import copy
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -10,19 +11,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from w2s import settings, tasks
+from w2s import losses, settings, tasks
 from w2s.errors import UserError
-from w2s.losses import loss_of
-from w2s.params import Corpus, Count, Fraction, Grid, Method, Params, Task, load, options_of
+from w2s.methods import loss_of
+from w2s.params import Block, Corpus, Count, Fraction, Method, Params, Task, load, options_of
+from w2s.settings.classification import Setting as Classification
 
 COMMITTED = Path(__file__).parents[1] / "params.yaml"
 ABSENT = object()
+LOSSES = ", ".join(sorted(file.stem for file in Path(losses.__file__).parent.glob("[!_]*.py")))
 MODEL = {"family": "embedded", "corpus": "reviews", "hidden": 8, "layers": 1, "steps": 1, "learning_rate": 0.1}
+BLOCK = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["naive"], "ceilings": ["naive"]}
+TEXTS = {"epochs": 1, "learning_rate": 0.1}
+SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
 FINETUNE = (
     "tune, lora, keep, epochs, batch_size, micro_batch, context, gradient_checkpointing, "
     "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads"
 )
 ONE_WORD = "must be one word of letters, digits, _ and -, a dash only between others"
+
+CONTENT = YAML(typ="safe", pure=True).load(COMMITTED.read_text())
+for catalogue, kept in {  # of long ones a few, since each test reads them all
+    "models": ["xs", "s", "m", "l", "chess-xs", "gpt2"],
+    "tasks": ["reviews", "preferences", "endgames", "sciq"],
+}.items():
+    CONTENT[catalogue] = {name: CONTENT[catalogue][name] for name in kept}
+
+WRITER = YAML(typ="safe")  # in C, the fast one
+WRITER.sort_base_mapping_type_on_output = False
 
 Load = Callable[..., Params]
 
@@ -34,7 +50,7 @@ def load_with(tmp_path: Path) -> Load:
 
 
 def written(file: Path, changes: dict[str, Any]) -> Path:
-    content = YAML(typ="safe", pure=True).load(COMMITTED.read_text())
+    content = copy.deepcopy(CONTENT)
     for key, value in changes.items():
         *way, last = key.split(".")
         place = content
@@ -45,7 +61,7 @@ def written(file: Path, changes: dict[str, Any]) -> Path:
         else:
             place[last] = value
     with file.open("w") as stream:
-        YAML().dump(content, stream)
+        WRITER.dump(content, stream)
     return file
 
 
@@ -56,9 +72,10 @@ def message(error: pytest.ExceptionInfo[UserError]) -> str:
 
 def test_the_committed_parameters_load() -> None:
     params = load(COMMITTED)
-    assert set(params.grid.weak + params.grid.strong) <= set(params.grid.ladder) <= set(params.models)
+    for block in params.grid.blocks.values():
+        assert set(block.weak + block.strong) <= set(params.grid.ladder) <= set(params.models)
     for name, method in params.methods.items():
-        loss_of(method, f"methods.{name}")
+        loss_of(method, Classification, f"methods.{name}")
 
 
 @pytest.mark.parametrize(
@@ -66,12 +83,12 @@ def test_the_committed_parameters_load() -> None:
     [
         # misspelt names, with the nearest
         (
-            "grid.methods",
-            ["naiv"],
-            "grid.methods: unknown name 'naiv' (known: naive, confidence); did you mean 'naive'?",
+            "methods",
+            {"naiv": {"loss": "kl"}},
+            "grid.classification.methods: unknown name 'naive' (known: naiv); did you mean 'naiv'?",
         ),
-        ("grid.methods", ["zzz"], "grid.methods: unknown name 'zzz' (known: naive, confidence)"),
-        ("tasks", {}, "grid.tasks: unknown name 'reviews' (known: none)"),
+        ("methods", {"zzz": {"loss": "kl"}}, "grid.classification.methods: unknown name 'naive' (known: zzz)"),
+        ("tasks", {}, "grid.classification.tasks: unknown name 'reviews' (known: none)"),
         (
             "models.s.corpus",
             "review",
@@ -86,10 +103,16 @@ def test_the_committed_parameters_load() -> None:
             "did you mean 'grid'?",
         ),
         (
-            "grid.task",
+            "grid.classification.task",
             ["reviews"],
-            "grid.task: unknown name 'task' (known: tasks, ladder, weak, strong, methods, seeds); "
+            "grid.classification.task: unknown name 'task' (known: tasks, weak, strong, methods, ceilings); "
             "did you mean 'tasks'?",
+        ),
+        (
+            "grid.tasks",
+            ["reviews"],
+            "grid.tasks: unknown name 'tasks' (known: reports, ladder, seeds, classification, preference, generation, "
+            "simulated)",
         ),
         (
             "models.s.hiden",
@@ -107,7 +130,8 @@ def test_the_committed_parameters_load() -> None:
         ("split", ABSENT, "split is missing"),
         ("finetune.epochs", ABSENT, "finetune.epochs is missing"),
         ("models.s.seed", ABSENT, "models.s.seed is missing"),
-        ("methods.naive.loss", ABSENT, "methods.naive.loss is missing"),
+        ("grid.classification.ceilings", ABSENT, "grid.classification.ceilings is missing"),
+        ("grid.preference", ABSENT, "grid.preference is missing"),
         ("tasks.reviews.setting", ABSENT, "tasks.reviews.setting is missing"),
         # mistyped values
         ("models.s.hidden", "32", "models.s.hidden: must be a whole number (found '32')"),
@@ -119,22 +143,46 @@ def test_the_committed_parameters_load() -> None:
         ("finetune.precision", "fp16", "finetune.precision: must be 'auto', 'fp32' or 'bf16' (found 'fp16')"),
         ("grid.seeds", 0, "grid.seeds: must be a list (found 0)"),
         ("grid.seeds", ["0"], "grid.seeds.0: must be a whole number (found '0')"),
-        ("grid.weak", "xs", "grid.weak: must be a list (found 'xs')"),
+        ("grid.preference.weak", "xs", "grid.preference.weak: must be a list (found 'xs')"),
         ("tasks.reviews.family", 3, "tasks.reviews.family: must be text (found 3)"),
         ("grid", None, "grid: must be a mapping of keys to values (found nothing)"),
         ("models.s", None, "models.s: must be a mapping of keys to values (found nothing)"),
         ("models", [1], "models: must be a mapping of keys to values (found [1])"),
         ("models.s.finetune", 7, "models.s.finetune: must be a mapping of keys to values (found 7)"),
         ("models.s.family", "hug", "models.s.family: unknown name 'hug' (known: embedded, hub); did you mean 'hub'?"),
-        ("grid.tasks", ["../x"], f"grid.tasks.0: {ONE_WORD} (found '../x')"),
+        ("grid.generation.tasks", ["../x"], f"grid.generation.tasks.0: {ONE_WORD} (found '../x')"),
         ("models", {"a b": MODEL}, f"models.a b: {ONE_WORD} (found 'a b')"),
         ("split", ["x" * 200], "split: must be a mapping of keys to values (found ['" + "x" * 78 + "…)"),
         # empty lists and repeated names
-        *((f"grid.{key}", [], f"grid.{key}: must have at least one item (found [])") for key in Grid.model_fields),
+        ("grid.ladder", [], "grid.ladder: must have at least one item (found [])"),
+        ("grid.seeds", [], "grid.seeds: must have at least one item (found [])"),
+        *(
+            (
+                f"grid.classification.{key}",
+                [],
+                f"grid.classification.{key}: must have at least one item, as {'weak' if key == 'tasks' else 'tasks'} "
+                "has (or all 5 lists none)",
+            )
+            for key in Block.model_fields
+        ),
+        (
+            "grid.generation.methods",
+            ["naive"],
+            "grid.generation.tasks: must have at least one item, as methods has (or all 5 lists none)",
+        ),
+        (
+            "grid.classification",
+            {key: [] for key in Block.model_fields},
+            "grid.classification.tasks: at least one of the settings must have tasks",
+        ),
         ("tasks.reviews.answers.true", [], "tasks.reviews.answers.true: must have at least one item (found [])"),
         ("tasks.reviews.answers.true", [""], "tasks.reviews.answers.true.0: must not be empty (found '')"),
         ("grid.seeds", [1, 0, 1], "grid.seeds: must not hold anything twice (found [1, 0, 1])"),
-        ("grid.weak", ["xs", "xs"], "grid.weak: must not hold anything twice (found ['xs', 'xs'])"),
+        (
+            "grid.classification.weak",
+            ["xs", "xs"],
+            "grid.classification.weak: must not hold anything twice (found ['xs', 'xs'])",
+        ),
         # not finite, out of range
         ("finetune.learning_rate", float("nan"), "finetune.learning_rate: must be a finite number (found nan)"),
         ("finetune.clip", float("inf"), "finetune.clip: must be a finite number (found inf)"),
@@ -148,14 +196,105 @@ def test_the_committed_parameters_load() -> None:
         ("evaluate.confidence", 1.0, "evaluate.confidence: must be less than 1 (found 1.0)"),
         # references between entries
         (
-            "grid.weak",
+            "grid.classification.weak",
             ["xxs"],
-            "grid.weak (must be in grid.ladder): unknown name 'xxs' (known: xs, s, m, l); did you mean 'xs'?",
+            "grid.classification.weak (must be in grid.ladder): unknown name 'xxs' (known: xs, s, m, l); "
+            "did you mean 'xs'?",
         ),
         (
             "grid.ladder",
             ["xs", "s", "m"],
-            "grid.strong (must be in grid.ladder): unknown name 'l' (known: xs, s, m)",
+            "grid.classification.strong (must be in grid.ladder): unknown name 'l' (known: xs, s, m)",
+        ),
+        # names that are known, but do not go together
+        (
+            "tasks.reviews.setting",
+            "preference",
+            "grid.classification.tasks: 'reviews' is a preference task; list it under grid.preference",
+        ),
+        (
+            "grid.preference",
+            BLOCK,
+            "grid.preference.tasks: 'reviews' is a classification task; list it under grid.classification",
+        ),
+        (
+            "grid.classification.ceilings",
+            ["naive", "hard"],
+            "grid.classification.ceilings: 'hard' must be one of its methods: naive, confidence",
+        ),
+        (
+            "grid.classification.methods",
+            ["naive", "generative"],
+            "grid.classification.ceilings: 'generative' is missing; it finetunes on texts, and must be held against a "
+            "ceiling that does so too",
+        ),
+        (
+            "grid.classification.ceilings",
+            ["naive", "confidence"],
+            "grid.classification.ceilings: 'confidence' is the same as 'naive'",
+        ),
+        # the parts of a method
+        (
+            "methods.mine",
+            {"texts": TEXTS, "via": "between"},
+            "methods.mine.texts: does not go with via; make them two methods",
+        ),
+        (
+            "methods.mine",
+            {"texts": TEXTS, "rounds": 2},
+            "methods.mine.texts: does not go with rounds; make them two methods",
+        ),
+        ("methods.mine", {"texts": {"epochs": 1}}, "methods.mine.texts.learning_rate is missing"),
+        ("methods.mine", {"rounds": 0}, "methods.mine.rounds: must be greater than 0 (found 0)"),
+        (
+            "methods.mine",
+            {"via": "betwixt"},
+            "methods.mine.via: must be between or a list of models, none of them twice (found 'betwixt')",
+        ),
+        ("methods.mine", {"labels": "firm"}, "methods.mine.labels: must be 'soft' or 'hard' (found 'firm')"),
+        ("methods.mine", {"stop": "strong"}, "methods.mine.stop: must be 'weak' (found 'strong')"),
+        *(
+            (
+                "methods.mine",
+                {"shots": 4, **part},
+                f"methods.mine.shots: few-shot prompting trains nothing; it does not go with {name}",
+            )
+            for name, part in {
+                "stop": {"stop": "weak"},
+                "rounds": {"rounds": 2},
+                "loss": {"loss": "kl"},
+                "labels": {"labels": "hard"},
+                "alpha_max (an option of a loss)": {"alpha_max": 0.5},
+            }.items()
+        ),
+        (
+            "methods.mine",
+            {"clean": {"by": "logistic", "action": "filter", "share": 1.0}},
+            "methods.mine.clean.share: must be less than 1 with action: filter; nothing would be left to learn from",
+        ),
+        ("methods.mine", {"clean": {"by": "logistic", "share": 0.1}}, "methods.mine.clean.action is missing"),
+        # simulated supervisors
+        ("grid.simulated.of", ABSENT, "grid.simulated.of is missing"),
+        ("grid.simulated", SIMULATED | {"of": "m"}, "grid.simulated.of: 'm' is not in grid.classification.weak"),
+        (
+            "grid.simulated",
+            SIMULATED | {"weak": []},
+            "grid.simulated.weak: must have at least one item, as tasks has (or all 4 lists none)",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"tasks": ["sciq"]},
+            "grid.simulated.tasks: 'sciq' is not in grid.classification.tasks",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"strong": ["s"]},
+            "grid.simulated.strong: 's' is not in grid.classification.strong",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"methods": ["kl"]},
+            "grid.simulated.methods: 'kl' is not in grid.classification.methods",
         ),
         # overrides of finetune
         (
@@ -165,6 +304,12 @@ def test_the_committed_parameters_load() -> None:
         ),
         ("models.s.finetune", {"epochs": "2"}, "models.s.finetune: epochs: must be a whole number (found '2')"),
         ("models.l.finetune", {"clip": 0}, "models.l.finetune: clip: must be greater than 0 (found 0)"),
+        ("methods.naive.finetune", {"clip": 0}, "methods.naive.finetune: clip: must be greater than 0 (found 0)"),
+        (
+            "methods.naive.probe",
+            {"epohs": 1},
+            "methods.naive.probe.epohs: unknown name 'epohs' (known: epochs, learning_rate); did you mean 'epochs'?",
+        ),
     ],
 )
 def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: object, told: str) -> None:
@@ -173,9 +318,72 @@ def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: objec
     assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
 
 
+@pytest.mark.parametrize(
+    ("via", "ladder", "weak", "strong", "way"),
+    [
+        ("between", ["xs", "s", "m", "l"], ["xs"], "l", None),
+        ("between", ["xs", "l", "s", "m"], ["xs", "s"], "l", "s → l"),
+        ("between", ["m", "s", "xs", "l"], ["s"], "m", "s → m"),
+        (["s", "m"], ["xs", "s", "m", "l"], ["xs"], "l", None),
+        (["m", "s"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → m → s → l"),
+        (["s"], ["xs", "s", "m", "l"], ["s"], "l", "s → s → l"),
+        (["gpt2"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → gpt2 → l"),
+    ],
+)
+def test_a_way_must_rise(
+    tmp_path: Path, load_with: Load, via: object, ladder: list[str], weak: list[str], strong: str, way: str | None
+) -> None:
+    block = BLOCK | {"weak": weak, "strong": [strong], "methods": ["naive", "mine"]}
+    changes = {"methods.mine": {"via": via}, "grid.ladder": ladder, "grid.classification": block}
+    if way is None:
+        load_with(changes)
+        return
+    with pytest.raises(UserError) as error:
+        load_with(changes)
+    told = f"methods.mine.via: the way {way} must rise in grid.ladder, which is {', '.join(ladder)}"
+    assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("method", "rungs"),
+    [
+        ({}, []),
+        ({"via": "between"}, ["s", "m"]),
+        ({"via": ["m"]}, ["m"]),
+        ({"rounds": 3}, ["l", "l"]),
+        ({"via": "between", "rounds": 2}, ["s", "m", "l"]),
+    ],
+)
+def test_labels_pass_through_the_rungs_between_and_the_student_again(
+    load_with: Load, method: dict[str, Any], rungs: list[str]
+) -> None:
+    assert load_with({}).grid.passed(Method(**method), "xs", "l") == rungs
+
+
+def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
+    block = BLOCK | {"tasks": ["preferences"], "methods": ["naive", "generative"], "ceilings": ["naive", "generative"]}
+    grid = load_with({"grid.preference": block}).grid
+    assert list(grid.blocks) == ["classification", "preference"]
+    assert {task: block.methods for task, block in grid.tasks.items()} == {
+        "reviews": ["naive", "confidence"],
+        "preferences": ["naive", "generative"],
+    }
+    assert [grid.preference.ceiling(name) for name in ("naive", "generative")] == ["naive", "generative"]
+    assert grid.classification.ceiling("confidence") == "naive"
+
+
+def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> None:
+    kept = {"finetune": {"clip": 2.0}, "probe": TEXTS}
+    clean = {"by": "logistic", "action": "relabel", "share": 0.1}
+    method = Method(**kept, labels="hard", via="between", rounds=2, stop="weak", clean=clean)
+    assert method.on_truth == Method(**kept)
+    for alone in (Method(texts=TEXTS), Method(shots=3)):
+        assert alone.on_truth == alone
+
+
 def test_a_misspelt_key_is_told_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
-    with pytest.raises(UserError, match=r"grid\.task: unknown name 'task' .*did you mean 'tasks'\?"):
-        load_with({"grid.tasks": ABSENT, "grid.task": ["reviews"]})
+    with pytest.raises(UserError, match=r"classification\.task: unknown name 'task' .*did you mean 'tasks'\?"):
+        load_with({"grid.classification.tasks": ABSENT, "grid.classification.task": ["reviews"]})
 
 
 @pytest.mark.parametrize(
@@ -227,7 +435,7 @@ junk = st.recursive(
 )
 
 
-@given(place=st.sampled_from(places(YAML(typ="safe", pure=True).load(COMMITTED.read_text()))), value=junk)
+@given(place=st.sampled_from(places(CONTENT)), value=junk)
 def test_whatever_stands_anywhere_loads_or_is_told_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, place: str, value: object
 ) -> None:
@@ -252,6 +460,8 @@ def test_a_recipe_is_the_general_one_then_the_models_then_the_tasks(load_with: L
     assert (recipe.epochs, recipe.clip, recipe.batch_size) == (9, 2.0, 4)
     assert recipe.learning_rate == params.finetune.learning_rate
     assert params.finetune_for("reviews", "m").clip == params.finetune.clip
+    by_method = params.finetune_for("reviews", "s", Method(finetune={"epochs": 3}))
+    assert (by_method.epochs, by_method.clip, by_method.batch_size) == (3, 2.0, 4)
 
 
 def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
@@ -285,7 +495,7 @@ def test_options_have_the_functions_defaults() -> None:
     [
         (
             {"loss": "confidance"},
-            ".loss: unknown name 'confidance' (known: confidence, cross_entropy); did you mean 'confidence'?",
+            f".loss: unknown name 'confidance' (known: {LOSSES}); did you mean 'confidence'?",
         ),
         ({"loss": "cross_entropy", "alpha_max": 0.5}, ": alpha_max: unknown name 'alpha_max' (known: none)"),
         ({"loss": "confidence", "warmup": 0.2}, ": alpha_max is missing"),
@@ -306,17 +516,19 @@ def test_options_have_the_functions_defaults() -> None:
 )
 def test_a_methods_faults(recipe: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError) as error:
-        loss_of(Method(**recipe), "params.yaml: methods.mine")
+        loss_of(Method(**recipe), Classification, "params.yaml: methods.mine")
     assert message(error) == f"params.yaml: methods.mine{told}"
 
 
-@pytest.mark.parametrize(("key", "name", "meant"), [("tasks", "reviws", "reviews"), ("ladder", "xxs", "xs")])
-def test_a_name_missing_from_a_long_catalogue(load_with: Load, key: str, name: str, meant: str) -> None:
+def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
+    file, text = tmp_path / "params.yaml", COMMITTED.read_text()
+    assert text.count("  ladder: [xs, ") == 1
+    file.write_text(text.replace("  ladder: [xs, ", "  ladder: [xxs, "))
     with pytest.raises(UserError) as error:
-        load_with({f"grid.{key}": [name]})
-    told = message(error).split(f"grid.{key}: ")[1]
+        load(file)
+    told = message(error).split("grid.ladder: ")[1]
     assert re.fullmatch(
-        rf"unknown name '{name}' \(known: (\w[\w-]*, ){{15}}\w[\w-]* and \d+ more\); did you mean '{meant}'\?", told
+        r"unknown name 'xxs' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xs'\?", told
     )
 
 
@@ -327,5 +539,7 @@ def test_unknown_family_and_setting() -> None:
     assert message(error).endswith(" more); did you mean 'reviews'?")
     with pytest.raises(UserError) as error:
         settings.setting("clasification", "tasks.reviews.setting")
-    told = "tasks.reviews.setting: unknown name 'clasification' (known: classification); did you mean 'classification'?"
-    assert message(error) == told
+    assert message(error) == (
+        "tasks.reviews.setting: unknown name 'clasification' (known: classification, generation, preference); "
+        "did you mean 'classification'?"
+    )

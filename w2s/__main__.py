@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from w2s import grids, lanes
-from w2s.analysis import verdict
+from w2s.analysis import claims, verdict
 from w2s.cost import listing
 from w2s.errors import UserError
 
@@ -22,6 +22,7 @@ def main() -> int:
     )
     price.add_argument("-j", "--jobs", type=int, default=2, help="stages that would run at the same time (default: 2)")
     commands.add_parser("verdict", help="show the results and whether they are the committed ones")
+    commands.add_parser("claims", help="show which of the paper's claims hold in the results")
     arguments = parser.parse_args()
     try:
         if arguments.command == "reproduce":
@@ -31,6 +32,9 @@ def main() -> int:
             return 0
         if arguments.command == "cost":
             listing.run(max(1, arguments.jobs))
+            return 0
+        if arguments.command == "claims":
+            claims.show()
             return 0
         return verdict.run()
     except UserError as error:

@@ -349,7 +349,8 @@ class Method(Open):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        given = {name for name in self.model_fields_set if getattr(self, name) not in (None, {}, "soft", 1)}
+        own = self.model_fields_set & type(self).model_fields.keys()
+        given = {name for name in own if getattr(self, name) not in (None, {}, "soft", 1)}
         given |= {f"{key} (an option of a loss)" for key in self.options}
         if self.shots and (alien := sorted(given - {"shots"})):
             raise ValueError(f"shots: few-shot prompting trains nothing; it does not go with {alien[0]}")

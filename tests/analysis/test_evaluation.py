@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,8 +17,9 @@ import pytest
 
 from w2s import records
 from w2s.analysis import evaluation
+from w2s.analysis.statistics import holm
 from w2s.errors import UserError
-from w2s.params import Evaluate, Grid, Params
+from w2s.params import Evaluate, Grid, Params, Simulated
 
 SIZES = {"xs": 11, "s": 26, "m": 35, "l": 102, "chess-xs": 12, "chess-s": 30, "chess-l": 200}
 SKILL = {"xs": 0.5, "s": 1.2, "m": 2.5, "l": 4.0, "chess-xs": 0.5, "chess-s": 1.2, "chess-l": 4.0}
@@ -38,6 +40,8 @@ CHESS = {
     "methods": ["naive", "bootstrap"],
     "ceilings": ["naive"],
 }
+NOT_SIMULATED = {"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []}
+SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
 MOVES = np.array(["e4", "Nf3", "Qxd5", "O-O", "Kh1"], object)
 Rows = list[dict[str, str]]
 
@@ -48,6 +52,7 @@ def parameters(
     seeds: tuple[int, ...] = (0, 1, 2),
     preference: dict = EMPTY,
     generation: dict = EMPTY,
+    simulated: dict = NOT_SIMULATED,
     **classification: list,
 ) -> Params:
     how = Evaluate(seed=0, resamples=resamples, confidence=0.95, smallest_gap=smallest_gap)
@@ -58,7 +63,7 @@ def parameters(
         classification=REVIEWS | classification,
         preference=preference,
         generation=generation,
-        simulated={"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []},
+        simulated=simulated,
     )
     return Params.model_construct(grid=grid, evaluate=how)
 
@@ -108,12 +113,20 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
         spoken = block is params.grid.generation
         truth = MOVES[np.arange(examples) % 3] if spoken else np.arange(examples) % 2.0
         labels(root / records.truth(task, "test"), truth)
+        if not spoken:
+            group = [f"{k // 2}" for k in range(examples)]
+            inputs = {"id": ids, "text": ids, "group": group}
+            records.write(root / records.inputs(task, "test"), records.TEXTS, inputs)
         weak_labels = {}
         for seed in params.grid.seeds:
             for weak in block.weak:
                 weak_labels[weak] = view(SKILL[weak], "supervisor", weak, seed, of=truth)
                 labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
                 run(root / "models/supervisor" / task / weak / str(seed), weak, weak_labels[weak])
+            made_up = params.grid.simulated if task in params.grid.simulated.tasks else Simulated(**NOT_SIMULATED)
+            for weak in made_up.weak:
+                weak_labels[weak] = np.round(view(1, weak, seed, of=truth))
+                labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
             for strong in block.strong:
                 control = root / "models/control" / task / strong
                 labels(control / "zero_shot.parquet", view(0.2, "zero", strong, of=truth))
@@ -122,7 +135,9 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
                     folder = root / "models/ceiling" / task / strong / method / str(seed)
                     skill = SKILL[strong] / (1 if method == "naive" else 2)
                     run(folder, strong, view(skill, "ceiling", strong, seed, of=truth))
-                for weak, method in product(block.weak, block.methods):
+                lessons = [*product(block.weak, block.methods)]
+                lessons += product(made_up.weak, made_up.methods) if strong in made_up.strong else []
+                for weak, method in lessons:
                     folder = root / "models/student" / task / weak / strong / method / str(seed)
                     run(folder, strong, view(1.5, weak, strong, method, seed, of=weak_labels[weak]))
 
@@ -259,7 +274,7 @@ def test_what_weighs_probabilities_is_not_measured_of_words(work: Path) -> None:
     for row in found["summary.csv"]:
         measured.setdefault(row["task"], set()).add(row["metric"])
     of_words = {"accuracy", "agreement", "agreement_right", "agreement_wrong", "pgr", "over_supervisor", "over_naive"}
-    of_words |= {"best", "overfit", "late_agreement_wrong"}
+    of_words |= {"best", "overfit", "halfway_agreement_wrong", "late_agreement_wrong"}
     assert measured["endgames"] == of_words
     assert measured["reviews"] == measured["preferences"] == of_words | {"auroc", "ece", "margin"}
     assert {row["task"] for row in found["plots/calibration.csv"]} == {"reviews", "preferences"}
@@ -476,6 +491,109 @@ def test_a_spoilt_live_curve_is_named(work: Path) -> None:
     (work / "models/ceiling/reviews/l/naive/0/live/plots/metrics/loss.tsv").write_text("step\tloss\n10\n")
     with pytest.raises(UserError, match=r"loss\.tsv: not a DVCLive curve"):
         evaluation.evaluate(params)
+
+
+def test_simulated_supervisors_are_measured_like_any_but_stay_out_of_what_goes_by_size(work: Path) -> None:
+    with_them, without = parameters(simulated=SIMULATED), parameters()
+    make(work, with_them)
+    found, before = evaluated(with_them, "with"), evaluated(without, "without")
+    summary = {tuple(r[k] for k in ("role", "weak", "method", "metric")): r["value"] for r in found["summary.csv"]}
+    truth = final("data/tasks/reviews/test/truth.parquet")
+    weak = [final(f"data/weak_labels/reviews/random-errors/{seed}/test.parquet") for seed in range(3)]
+    student = [final(f"models/student/reviews/random-errors/l/naive/{seed}/predictions.parquet") for seed in range(3)]
+    accuracy = float(summary["supervisor", "random-errors", "", "accuracy"])
+    assert accuracy == pytest.approx(np.mean([one == truth for one in weak]))
+    wrong = fmean((s == w)[w != truth].mean() for s, w in zip(student, weak, strict=True))
+    assert float(summary["student", "random-errors", "naive", "agreement_wrong"]) == pytest.approx(wrong)
+    for path in ("plots/settings.csv", "plots/scaling.csv", "plots/comparison.csv"):
+        assert found[path] == before[path], path
+    assert {r["weak"] for r in found["plots/agreement.csv"]} == {"xs", "s", "random-errors"}
+    assert [r for r in found["summary.csv"] if r["weak"] != "random-errors"] == before["summary.csv"]
+
+
+def test_a_prompted_answer_has_no_training(work: Path) -> None:
+    params = parameters(methods=["naive", "few-shot"])
+    make(work, params)
+    for folder in work.glob("models/student/reviews/*/*/few-shot/*"):
+        path = folder / "predictions.parquet"
+        last = records.read_predictions(path).to_pandas().query("step == 30")
+        columns = {"step": np.zeros(len(last), np.int32), "id": last["id"], "p": last["p"]}
+        records.write(path, pa.schema([records.STEP, *records.LABELS]), columns)
+        shutil.rmtree(folder / "live")
+    found = evaluated(params)
+    curve = [r for r in found["plots/curves.csv"] if r["method"] == "few-shot"]
+    assert {(r["step"], r["progress"]) for r in curve} == {("0", "0.0")}
+    assert "few-shot" not in {r["method"] for path in ("training", "overfitting") for r in found[f"plots/{path}.csv"]}
+    assert "few-shot" in {r["method"] for r in found["plots/comparison.csv"]}
+
+
+def test_the_oracle_chooses_on_one_half_what_counts_on_the_other(work: Path) -> None:
+    """A run that is best midway gains what it lost since; one that only seems so by luck gains nothing on average."""
+    params = parameters(weak=["xs"], strong=["l"], methods=["naive"])
+    make(work, params, examples=2000)
+    truth = records.read_labels(work / records.truth("reviews", "test")).to_pandas().set_index("id")["p"]
+    rng = np.random.default_rng(0)
+    for seed, shares in enumerate([(0.6, 0.9, 0.7), (0.6, 0.8, 0.7), (0.7, 0.7, 0.7)]):
+        path = work / f"models/student/reviews/xs/l/naive/{seed}/predictions.parquet"
+        rights = [rng.permutation(2000) < 2000 * share for share in shares]
+        p = np.concatenate([np.where(right, truth, 1 - truth) for right in rights])
+        columns = {"step": np.repeat(np.int32([10, 20, 30]), 2000), "id": [*truth.index] * 3, "p": p}
+        records.write(path, pa.schema([records.STEP, *records.LABELS]), columns)
+    (row,) = evaluated(params)["plots/overfitting.csv"]
+    assert float(row["end"]) == pytest.approx(0.7)
+    assert float(row["best"]) == pytest.approx((0.9 + 0.8 + 0.7) / 3, abs=0.015)
+    assert float(row["difference"]) == pytest.approx(float(row["best"]) - 0.7)
+    assert float(row["low"]) < float(row["difference"]) < float(row["high"])
+    summary = {r["metric"]: float(r["value"]) for r in tables(Path("reports"))["summary.csv"] if r["role"] == "student"}
+    late = []
+    for seed in range(3):
+        weak = final(f"data/weak_labels/reviews/xs/{seed}/test.parquet")
+        frame = pq.read_table(f"models/student/reviews/xs/l/naive/{seed}/predictions.parquet", partitioning=None)
+        said = frame.to_pandas().pivot_table(index="id", columns="step", values="p").sort_index() > 0.5
+        wrong = weak != (truth.sort_index() > 0.5).to_numpy()
+        late.append((said[30] == weak)[wrong].mean() - (said[10] == weak)[wrong].mean())
+    assert summary["late_agreement_wrong"] == pytest.approx(fmean(late))
+
+
+def test_methods_are_compared_with_naive_widest_gap_first(work: Path) -> None:
+    params = parameters(methods=["naive", "confidence", "hard"])
+    make(work, params)
+    found = evaluated(params)
+    rows = found["plots/comparison.csv"]
+    assert [float(r["gap"]) for r in rows] == sorted((float(r["gap"]) for r in rows), reverse=True)
+    assert len(rows) == 8
+    summary = {tuple(r[k] for k in ("weak", "strong", "method", "metric")): r for r in found["summary.csv"]}
+    for row in rows:
+        same = summary[row["weak"], row["strong"], row["method"], "over_naive"]
+        assert [row[k] for k in ("difference", "low", "high")] == [same[k] for k in ("value", "low", "high")]
+        assert row["significant"] == str(int(float(row["p_corrected"]) < 0.05))
+    assert [float(r["p_corrected"]) for r in rows] == pytest.approx(holm([float(r["p"]) for r in rows]))
+
+
+def test_probes_are_measured_where_features_were_kept(work: Path) -> None:
+    """What shows the truth is read from features; what shows nothing is not; and the order of rows does not matter."""
+    params = parameters(weak=["xs"], strong=["l"], methods=["naive"])
+    make(work, params)
+    truth = records.read_labels(work / records.truth("reviews", "test")).to_pandas()[:200]
+    rng = np.random.default_rng(0)
+    clear = {"models/control/reviews/l": 0.0, "models/ceiling/reviews/l/naive": 5.0}
+    clear["models/student/reviews/xs/l/naive"] = 1.0
+    for place, share in clear.items():
+        for folder in [place] if "control" in place else [f"{place}/{seed}" for seed in range(3)]:
+            features = (rng.normal(size=(200, 3)) + share * truth["p"].to_numpy()[:, None]).astype(np.float32)
+            schema = pa.schema([("id", pa.string()), ("features", pa.list_(pa.float32(), 3))])
+            records.write(work / folder / "features.parquet", schema, {"id": truth["id"], "features": [*features]})
+    found = evaluated(params)
+    probe = {r["role"]: float(r["probe"]) for r in found["plots/saliency.csv"]}
+    assert list(probe) == ["ceiling", "student", "base"]
+    assert probe["ceiling"] > 0.95
+    assert 0.7 < probe["student"] < 0.9
+    assert abs(probe["base"] - 0.5) < 0.12
+    half = 1.96 * np.sqrt(probe["base"] * (1 - probe["base"]) / 200)
+    (base,) = [r for r in found["summary.csv"] if r["role"] == "base"]
+    assert (float(base["low"]), float(base["high"])) == pytest.approx(
+        (probe["base"] - half, probe["base"] + half), abs=0.02
+    )
 
 
 def test_undefined_metrics_say_why(work: Path) -> None:

@@ -51,6 +51,20 @@ CHESS: dict[str, Any] = {
     "zero_shot": 0.02,
     "scratch": 0.1,
 }
+CLAIMS: dict[str, Any] = {
+    "rule": "The rule.",
+    "confidence": 0.95,
+    "claims": [
+        {
+            **{"id": "a", "setting": "classification", "claim": "Students win.", "section": "4.2", "test": "By this."},
+            **{"effect": 0.081, "low": 0.06, "high": 0.102, "comparisons": 4, "verdict": "holds", "why": ""},
+        },
+        {
+            **{"id": "b", "setting": "", "claim": "Chess is odd.", "section": "", "test": "By that.", "comparisons": 0},
+            **{"effect": None, "low": None, "high": None, "verdict": "not tested", "why": "needs two boards"},
+        },
+    ],
+}
 THREE: tuple[dict[str, Any], ...] = ({}, PREFERENCES, CHESS)
 
 
@@ -66,6 +80,7 @@ def make_tables(reports: Path, *blocks: dict[str, Any], **variation: Any) -> Non
             writer = csv.DictWriter(out, COLUMNS[path], lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+    (reports / "claims.json").write_text(json.dumps(CLAIMS))
 
 
 def add_block(
@@ -79,6 +94,7 @@ def add_block(
     sizes: dict[str, float] = SIZES,
     recovered: dict[str, float] = RECOVERED,
     own: Mapping[str, float] = MappingProxyType({}),
+    simulated: tuple[str, ...] = (),
     zero_shot: float = 0.97,
     scratch: float = 0.5,
     half: float = 0.02,
@@ -168,8 +184,14 @@ def add_block(
                     add(task, "student", "accuracy", student, half, **pair)
                     add(task, "student", "pgr", value, spread, reason, **pair)
                     add(task, "student", "over_supervisor", student - accuracy[w], half, **pair)
+                    stopped = {"best": student + 0.02, "end": student, "difference": 0.02, "low": 0.0, "high": 0.04}
+                    tables["overfitting"].append({"task": task, **pair, **stopped})
                     if method != "naive" and "naive" in recovered:
-                        add(task, "student", "over_naive", gap * (share - recovered["naive"]), half, **pair)
+                        gain = gap * (share - recovered["naive"])
+                        add(task, "student", "over_naive", gain, half, **pair)
+                        found = {"gap": gap, "difference": gain, "low": gain - half, "high": gain + half}
+                        found |= {"p": 0.001, "p_corrected": 0.004, "significant": int(gain > half)}
+                        tables["comparison"].append({"task": task, **pair, **found})
                     interval = (
                         {"low": "", "high": ""} if value is None else {"low": value - spread, "high": value + spread}
                     )
@@ -194,6 +216,25 @@ def add_block(
                         results.append(
                             {"task": task, **pair, "seed": seed} | scores | undefined | {"pgr_reason": reason}
                         )
+        for s in () if words else strong:
+            shown = [("base", {}, 0.7), ("ceiling", {"method": first}, 0.95)]
+            shown += [("student", {"weak": w, "method": m}, 0.7 + 0.2 * r) for w in weak for m, r in recovered.items()]
+            for role, model, probe in shown:
+                row = {"task": task, "role": role, "weak": "", "strong": s, "method": ""} | model
+                tables["saliency"].append(row | {"probe": probe, "low": probe - half, "high": probe + half})
+        for w, s, method in product(simulated, strong, [first] if simulated else []):  # as the naive student of `first`
+            pair = {"weak": w, "strong": s, "method": method}
+            add(task, "supervisor", "accuracy", accuracy[weak[0]], half, weak=w)
+            add(task, "student", "accuracy", accuracy[s], half, **pair)
+            for subset in ("supervisor right", "supervisor wrong"):
+                tables["agreement"].append(
+                    {"task": task, **pair, "subset": subset, "agreement": 0.4, "low": 0.3, "high": 0.5}
+                )
+            tables["pgr"].append({"task": task, **pair, "pgr": 0.9, "low": 0.8, "high": 1.0, "reason": ""})
+            scores = {"supervisor_accuracy": accuracy[weak[0]], "student_accuracy": accuracy[s]}
+            scores |= {"student_low": 0.5, "student_high": 1, "ceiling": first, "ceiling_accuracy": accuracy[s]}
+            scores |= {"agreement": 0.8, "agreement_right": 0.9, "agreement_wrong": 0.4, "auroc": 0.8, "ece": 0.1}
+            results.append({"task": task, **pair, "seed": 0, "pgr": 0.9, "pgr_low": 0.8, "pgr_high": 1.0} | scores)
         w, s = max(product(weak, strong), key=lambda pair: accuracy[pair[1]] - accuracy[pair[0]])
         here = [row for row in summary if row["task"] == task and row["weak"] in ("", w) and row["strong"] in ("", s)]
         pgr_of = {row["method"]: row["value"] for row in here if row["metric"] == "pgr"}
@@ -212,7 +253,7 @@ def tables(folder: Path, *blocks: dict[str, Any], **variation: Any) -> figures.T
 def page(folder: Path, *blocks: dict[str, Any], **variation: Any) -> str:
     found = tables(folder, *blocks, **variation)
     images = {name: b"\x89PNG" for name in figures.FIGURES if found[name]}
-    return report.page(found, images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
+    return report.page(found, CLAIMS, images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
 
 
 def text(html: str) -> str:
@@ -383,7 +424,28 @@ def test_of_answers_in_words_nothing_is_said_that_needs_probabilities(tmp_path: 
     read = text(page(tmp_path, CHESS))
     for word in ("P(true)", "alibration", "probabilit", "AUROC", "ECE", "chance (50", "soft", "verdict word"):
         assert word not in read, word
-    assert set(figures.draw(tables(tmp_path, CHESS))) == figures.FIGURES.keys() - {"calibration"}
+    assert set(figures.draw(tables(tmp_path, CHESS))) == figures.FIGURES.keys() - {"calibration", "saliency"}
+
+
+def test_claims_stand_on_the_page_with_their_verdicts(tmp_path: Path) -> None:
+    read = text(page(tmp_path)).split("Which of its claims hold, taken together?")[1].split("How much of the gap")[0]
+    assert "✓ holds Students win. (classification) +8.1 points [+6.0, +10.2] , mean of 4" in read
+    assert "paper, section 4.2 By this." in read
+    assert "– not tested Chess is odd. needs two boards" in read
+    assert "By that." not in read
+
+
+def test_simulated_supervisors_show_their_agreement_and_change_nothing_by_size(tmp_path: Path) -> None:
+    without = answer(tmp_path)
+    simulated = {"simulated": ("random-errors", "hard-errors")}
+    assert answer(tmp_path, **simulated) == without
+    found = tables(tmp_path, **simulated)
+    assert "Simulated supervisors (random-errors, hard-errors) are no models" in text(page(tmp_path, **simulated))
+    panels = [axes.get_title("left") for axes in drawn("agreement", found).axes]
+    assert panels == ["students of xs", "students of s", "random-errors", "hard-errors"]
+    for name in figures.FIGURES.keys() - {"agreement"}:
+        said = [each.get_text() for each in drawn(name, found).findobj(Text)]
+        assert not any("errors" in each for each in said), name
 
 
 # -- The figures --
@@ -471,6 +533,50 @@ def test_a_panel_a_method_draws_its_own_ceiling(tmp_path: Path) -> None:
     ]
     tops = {name: axes.lines[0].get_ydata()[-1] for name, axes in panels.items()}
     assert tops["preferences · generative"] == pytest.approx(tops["preferences · naive"] + 0.01)
+
+
+def test_a_method_is_filled_where_it_is_significant(tmp_path: Path) -> None:
+    found = tables(tmp_path, recovered={"naive": 0.25, "confidence": 0.32})  # clear at gaps over 2 / 0.07 points
+    (axes,) = drawn("comparison", found).axes
+    assert axes.get_yticklabels()[0].get_text() == "xs → m\ngap 32.0"
+    marks = [line for line in axes.lines if line.get_marker() == "s"]
+    assert [mark.get_xdata()[0] for mark in marks] == pytest.approx([0.07 * gap for gap in (0.32, 0.405, 0.14, 0.225)])
+    assert [mark.get_markerfacecolor() for mark in marks] == ["#882255", "#882255", "white", "white"]
+
+
+def test_features_stand_beside_their_base_model_and_ceiling(tmp_path: Path) -> None:
+    axes = drawn("saliency", tables(tmp_path, weak=("xs",), strong=("m", "l"))).axes[0]
+    ends = [
+        line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "-" and line.get_color() == figures.INK
+    ]
+    assert ends == [0.95, 0.95]
+    points = [line.get_xdata()[0] for line in axes.lines if line.get_marker() in ("o", "s")]
+    assert points == pytest.approx([0.75, 0.84, 0.75, 0.84])
+
+
+def test_one_prompted_answer_is_a_point_in_the_curves_and_no_panel_of_training(tmp_path: Path) -> None:
+    make_tables(tmp_path, recovered={"naive": 0.25, "few-shot": 0.5}, weak=("xs",), strong=("l",))
+    for table in ("curves", "training"):
+        file = tmp_path / "plots" / f"{table}.csv"
+        head, *lines = file.read_text().splitlines()
+        kept = [line for line in lines if ",few-shot," not in line]
+        if table == "curves":
+            kept.append("reviews,student,xs,l,few-shot,0,0,0.7,0.68,0.72,0.6")
+        file.write_text("\n".join([head, *kept, ""]))
+    found = figures.read_tables(tmp_path)
+    (axes,) = drawn("curves", found).axes
+    assert [(0.0, 0.7)] in [[*zip(line.get_xdata(), line.get_ydata(), strict=True)] for line in axes.lines]
+    assert [axes.get_title("left") for axes in drawn("training", found).axes] == ["truth", "naive"] * 2
+
+
+def test_any_number_of_methods_look_different_and_fit_the_legend(tmp_path: Path) -> None:
+    names = [f"method-{index}" for index in range(14)]
+    found = tables(tmp_path, recovered={"naive": 0.2} | dict.fromkeys(names, 0.5))
+    grid = figures.Grid.of(found)
+    assert len({(*grid.method(method).values(),) for method in grid.methods}) == 15
+    figure = drawn("comparison", found)
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_a_name_looks_the_same_everywhere(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The bootstrap against plain loops and known coverage; PGR against its definition."""
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s.analysis import metrics
-from w2s.analysis.statistics import BLOCK, Bootstrap, without_bias
+from w2s.analysis.statistics import BLOCK, Bootstrap, holm, p_value, without_bias
 
 
 def draw(examples: int = 200, seeds: int = 3, resamples: int = 300, rng: int = 0) -> Bootstrap:
@@ -132,3 +134,38 @@ def test_the_shift_of_ece_centres_its_replicates_on_the_value() -> None:
     estimate = bootstrap.estimate(shifted)
     low, value, high = np.array([estimate.low, estimate.value, estimate.high], float)
     assert 0 <= low < value < high
+
+
+def test_a_p_value_is_that_of_a_z_test_of_paired_differences() -> None:
+    """Two classifiers on 2,000 examples: the standard error of a mean of paired differences, from its own formula."""
+    bootstrap = draw(examples=2000, seeds=1, resamples=4000)
+    rng = np.random.default_rng(5)
+    one = rng.random(2000) < 0.70
+    other = np.where(rng.random(2000) < 0.1, rng.random(2000) < 0.8, one)
+    difference = other.astype(float) - one
+    z = difference.mean() / (difference.std() / np.sqrt(2000))
+    expected = 2 * (1 - NormalDist().cdf(abs(z)))
+    measured = bootstrap.measure(lambda w: w @ difference / 2000)
+    assert 0.001 < expected < 0.2
+    assert p_value(measured) == pytest.approx(expected, rel=0.25)
+    assert p_value(-measured) == p_value(measured)
+    assert p_value(np.zeros(101)) == 1
+    assert p_value(np.full(101, 0.1)) == 0
+
+
+def test_holm_by_hand() -> None:
+    """Sorted 0.01, 0.02, 0.022, 0.5, times 4, 3, 2, 1, and never falling."""
+    assert holm([0.5, 0.01, 0.022, 0.02]) == pytest.approx([0.5, 0.04, 0.06, 0.06])
+    assert holm([0.4, 0.6]) == pytest.approx([0.8, 0.8])
+    assert holm([0.7, 0.9, 0.8]) == [1, 1, 1]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+def test_holm_rejects_what_stepping_down_rejects(p: list[float]) -> None:
+    level, rejected = 0.05, set()
+    for step, index in enumerate(sorted(range(len(p)), key=lambda index: p[index])):
+        if p[index] * (len(p) - step) >= level:
+            break
+        rejected.add(index)
+    assert {index for index, corrected in enumerate(holm(p)) if corrected < level} == rejected

@@ -1,6 +1,8 @@
 """Losses against NumPy written from the paper's formulas, and where their gradients go."""
 
 from collections.abc import Callable
+from functools import partial
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,12 +10,14 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from w2s.errors import UserError
 from w2s.losses.confidence import confidence, hardened
 from w2s.losses.cross_entropy import cross_entropy
 from w2s.losses.entropy import entropy as minimum_entropy
 from w2s.losses.kl import kl
 from w2s.losses.product import product
 from w2s.losses.window import window
+from w2s.params import Method, options_of
 
 Loss = Callable[..., torch.Tensor]
 
@@ -121,8 +125,7 @@ def slope(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 
 def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> None:
     """The target is the normalised product of powers, and a constant."""
     logits, labels = arrays(batch)
-    given = np.clip(labels, 1e-6, 1 - 1e-6)
-    yes, no = given**weak * sigmoid(logits) ** own, (1 - given) ** weak * sigmoid(-logits) ** own
+    yes, no = labels**weak * sigmoid(logits) ** own, (1 - labels) ** weak * sigmoid(-logits) ** own
     target = yes / (yes + no)
     found = product(torch.tensor(logits), torch.tensor(labels), 0.5, weak=weak, own=own)
     assert found.item() == pytest.approx(entropy(logits, target), rel=1e-6, abs=1e-9)
@@ -178,3 +181,104 @@ def test_certain_labels_and_extreme_logits_have_finite_slopes(loss: Loss, option
     logits, labels = np.array([1e4, -1e4, 100, -100, 0, 0]), np.array([0.0, 1, 0, 1, 0, 1])
     assert np.isfinite(slope(loss, logits, labels, **options)).all()
     assert np.isfinite(slope(loss, logits.astype(np.float32), labels.astype(np.float32), **options)).all()
+
+
+soft = st.lists(st.tuples(st.floats(-15, 15), fractions), min_size=1, max_size=20)
+some = st.floats(0.1, 2)
+smooth = st.just(kl) | st.builds(partial, st.just(minimum_entropy), weight=some, warmup=fractions)
+losses = (
+    smooth
+    | st.builds(partial, st.just(product), weak=some, own=some)
+    | st.builds(partial, st.just(window), radius=st.floats(0.01, 0.49))
+)
+
+
+def value(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 0.5, **options: float) -> float:
+    return loss(torch.tensor(logits), torch.tensor(labels), progress, **options).item()
+
+
+@given(losses, soft, fractions, st.randoms(use_true_random=False))
+def test_order_does_not_matter(loss: Loss, batch: list[tuple[float, float]], progress: float, random: Random) -> None:
+    logits, labels = arrays(batch)
+    order = random.sample(range(len(batch)), len(batch))
+    assert value(loss, logits[order], labels[order], progress) == pytest.approx(value(loss, logits, labels, progress))
+    there, here = slope(loss, logits[order], labels[order], progress), slope(loss, logits, labels, progress)
+    np.testing.assert_allclose(there, here[order], rtol=1e-9, atol=1e-12)
+
+
+@given(smooth, st.lists(st.tuples(st.floats(-5, 5), fractions), min_size=1, max_size=5), fractions)
+def test_slopes_are_finite_differences(loss: Loss, batch: list[tuple[float, float]], progress: float) -> None:
+    logits, labels = map(torch.tensor, arrays(batch))
+    assert torch.autograd.gradcheck(lambda z: loss(z, labels, progress), logits.requires_grad_())
+
+
+@given(soft)
+def test_in_the_limit_they_are_cross_entropy(batch: list[tuple[float, float]]) -> None:
+    logits, labels = arrays(batch)
+    plain = slope(cross_entropy, logits, labels)
+    for loss, progress in (
+        (partial(product, weak=1, own=0), 0.5),
+        (partial(minimum_entropy, weight=0, warmup=0.2), 0.5),
+        (partial(minimum_entropy, weight=1, warmup=0.2), 0.0),
+        (partial(window, radius=0.5), 0.5),
+        (kl, 0.5),
+    ):
+        np.testing.assert_allclose(slope(loss, logits, labels, progress), plain, rtol=1e-9, atol=1e-12)
+        if loss is not kl:
+            assert value(loss, logits, labels, progress) == pytest.approx(entropy(logits, labels), rel=1e-9)
+
+
+@given(st.floats(0.01, 0.99), some, st.floats(0.1, 0.9))
+def test_the_product_is_at_rest_where_it_multiplies_the_odds(label: float, weak: float, own: float) -> None:
+    """f = t where z = weak·logit(label) / (1 − own)."""
+    rest = weak * np.log(label / (1 - label)) / (1 - own)
+    around = np.array([rest - 0.1, rest, rest + 0.1])
+    below, at, above = slope(product, around, np.full(3, label), weak=weak, own=own)
+    assert at == pytest.approx(0, abs=1e-12)
+    assert below <= 0 <= above
+
+
+@given(st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1), some, some)
+def test_no_student_talks_the_product_out_of_a_hard_label(
+    batch: list[tuple[float, bool]], weak: float, own: float
+) -> None:
+    logits, labels = arrays(batch)
+    found = slope(product, logits, labels, weak=weak, own=own)
+    np.testing.assert_allclose(found, slope(cross_entropy, logits, labels), rtol=1e-9, atol=1e-12)
+
+
+def test_the_product_of_equals_hardens_labels() -> None:
+    """The sure student of a hesitant supervisor is driven on, where cross-entropy holds it back."""
+    logits, labels = np.array([5.0, -5.0, 5.0]), np.array([0.6, 0.4, 0.5])
+    assert np.sign(slope(product, logits, labels, weak=1, own=1)).tolist() == [-1, 1, 0]
+    assert np.sign(slope(cross_entropy, logits, labels)).tolist() == [1, -1, 1]
+
+
+def test_the_window_closes_on_both_sides_and_counts_all() -> None:
+    odds, labels = np.array([7 / 3, 7 / 3, 3 / 7, 3 / 7, 3 / 2]), np.array([1.0, 0, 1, 0, 0])  # f is 0.7, 0.3 or 0.6
+    assert value(window, np.log(odds), labels, radius=0.15) == pytest.approx(-np.log(0.4) / 5)
+    np.testing.assert_allclose(slope(window, np.log(odds), labels, radius=0.15), [0, 0, 0, 0, 0.6 / 5])
+    assert value(window, np.log(odds), labels, radius=0.05) == 0
+
+
+@given(losses, st.lists(st.tuples(st.sampled_from([-100, -20, 0, 20, 100]), st.sampled_from([0, 0.5, 1])), min_size=1))
+def test_extreme_answers_leave_value_and_slope_finite(loss: Loss, batch: list[tuple[float, float]]) -> None:
+    logits, labels = (column.astype(np.float32) for column in arrays(batch))
+    assert np.isfinite(value(loss, logits, labels))
+    assert (abs(slope(loss, logits, labels)) <= 2 / len(batch)).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [
+        (product, {"weak": 0.0, "own": 1.0}),
+        (product, {"weak": 1.0}),
+        (minimum_entropy, {"weight": 0.5, "warmup": 1.5}),
+        (window, {"radius": 0.0}),  # would learn nothing
+        (window, {"radius": 0.6}),
+        (kl, {"weight": 1.0}),
+    ],
+)
+def test_options_out_of_range_are_refused(loss: Loss, options: dict[str, float]) -> None:
+    with pytest.raises(UserError):
+        options_of(loss, Method(loss="any", **options), "params.yaml: methods.mine")

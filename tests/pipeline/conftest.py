@@ -10,15 +10,31 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
+REVIEWS = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["m"], "methods": ["naive", "confidence"]}
+PREFERENCES = {"tasks": ["preferences"], "weak": ["xs"], "strong": ["m"], "methods": ["generative"]}
+CHESS = {"tasks": ["endgames"], "weak": ["chess-xs"], "strong": ["chess-m"], "methods": ["bootstrap"]}
+SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["m"], "methods": ["naive"]}
 MICRO = {
-    "grid.ladder": ["xs", "m"],
-    "grid.weak": ["xs"],
-    "grid.strong": ["m"],
-    "grid.seeds": [0],
+    "grid": {
+        "reports": "reports",
+        "ladder": ["xs", "m", "chess-xs", "chess-s", "chess-m"],
+        "seeds": [0],
+        "classification": REVIEWS | {"ceilings": ["naive"]},
+        "preference": PREFERENCES | {"ceilings": ["generative"]},
+        "generation": CHESS | {"ceilings": ["bootstrap"]},
+        "simulated": {
+            "of": "xs",
+            "tasks": ["reviews"],
+            "weak": ["random-errors"],
+            "strong": ["m"],
+            "methods": ["naive"],
+        },
+    },
     "split": {"seed": 0, "supervisor": 96, "student": 96, "validation": 32, "test": 128},
     "corpora.reviews.documents": 2000,
-    "models.xs.steps": 60,
-    "models.m.steps": 60,
+    "corpora.endgames.documents": 2000,
+    **{f"models.{rung}.steps": 60 for rung in ("xs", "m", "chess-xs", "chess-s", "chess-m")},
+    "methods.generative.texts.epochs": 1,
     "finetune.snapshots": 2,
     "evaluate.resamples": 100,
 }
@@ -79,9 +95,9 @@ def checkout(path: Path, **environment: str) -> Workspace:
 
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The micro grid after one `dvc repro`, its results committed. Not to be changed: take `workspace`."""
+    """The micro grid of all three settings, its results committed. Not to be changed: take `workspace`."""
     workspace = checkout(tmp_path_factory.mktemp("micro"))
-    workspace.run("dvc", "repro")
+    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
     workspace.git("add", "-A")
     workspace.git("commit", "-qm", "results")
     return workspace

@@ -7,12 +7,12 @@ import time
 
 from tests.pipeline.conftest import Workspace
 
-STUDENT = "student@reviews-xs-m-confidence-0"
+RECIPE, STUDENT = "recipe-classification@confidence", "student-classification@reviews-xs-m-confidence-0"
 
 
 def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) -> None:
     output = workspace.run("dvc", "exp", "run", "-n", "half", "-S", "methods.confidence.alpha_max=0.5")
-    assert workspace.stages_run(output) == {STUDENT, "evaluate", "plot"}
+    assert workspace.stages_run(output) == {RECIPE, STUDENT, "evaluate", "plot"}
 
     shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
     half = next(row for row in shown if row["Experiment"] == "half")

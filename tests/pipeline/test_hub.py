@@ -12,6 +12,7 @@ from tests.tasks.fixtures import fill
 from w2s import params
 
 TASKS = ["sciq", "boolq"]
+NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
 MODELS = {"gpt2": {}, "qwen3": {"tune": "head"}, "bert": {}, "llama": {"tune": "lora", "keep": "full"}}
 
 
@@ -33,11 +34,17 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         model = {"family": "hub", "repository": f"lab/tiny-{name}", "revision": "main", "parameters": 30000}
         workspace.set(f"models.{name}", model | {"finetune": {"learning_rate": 0.001, **changes}})
     for key, value in {
-        "grid.tasks": TASKS,
         "grid.ladder": [*MODELS],
-        "grid.weak": ["gpt2", "qwen3"],
-        "grid.strong": ["bert", "llama"],
-        "grid.methods": ["naive"],
+        "grid.classification": {
+            "tasks": TASKS,
+            "weak": ["gpt2", "qwen3"],
+            "strong": ["bert", "llama"],
+            "methods": ["naive"],
+            "ceilings": ["naive"],
+        },
+        "grid.preference": NOTHING,
+        "grid.generation": NOTHING,
+        "grid.simulated": {"of": "gpt2", "tasks": [], "weak": [], "strong": [], "methods": []},
         "split": {"seed": 0, "supervisor": 40, "student": 40, "validation": 10, "test": 60},
         "finetune.context": 128,
     }.items():
@@ -64,7 +71,7 @@ def test_the_whole_pipeline_runs_offline(laboratory: Workspace) -> None:
 def test_the_exact_commits_are_recorded_and_weights_are_not_copied(laboratory: Workspace) -> None:
     for name in MODELS:
         folder = laboratory.path / "models/base" / name
-        assert [path.name for path in folder.iterdir()] == ["hub.json"]
+        assert sorted(path.name for path in folder.iterdir()) == ["entry.json", "hub.json"]
         pinned = json.loads((folder / "hub.json").read_text())
         assert pinned["commit"] == f"{len(name):040x}"
         assert pinned["repository"] == f"lab/tiny-{name}"
@@ -94,5 +101,5 @@ def test_a_branch_that_moved_changes_nothing_until_asked(laboratory: Workspace, 
     laboratory.run("dvc", "repro", "--force", "--single-item", "base@gpt2")
     assert json.loads((laboratory.path / "models/base/gpt2/hub.json").read_text())["commit"] == later
     changed = laboratory.run("dvc", "status")
-    assert "supervise@sciq-gpt2-0" in changed
-    assert "supervise@sciq-qwen3-0" not in changed
+    assert "supervise-classification@sciq-gpt2-0" in changed
+    assert "supervise-classification@sciq-qwen3-0" not in changed

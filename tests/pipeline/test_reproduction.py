@@ -9,6 +9,16 @@ import pytest
 
 from tests.pipeline.conftest import Workspace
 
+BRIER = """
+from torch import Tensor
+
+from w2s.params import Fraction
+
+
+def brier(logits: Tensor, labels: Tensor, progress: float, *, weight: Fraction) -> Tensor:
+    return weight * (logits.sigmoid() - labels).square().mean()
+"""
+
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
@@ -24,24 +34,48 @@ def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
     assert "bit-identical" in workspace.run("python", "-m", "w2s", "verdict").lower()
 
 
-def test_forced_rerun_gives_the_same_bits(workspace: Workspace) -> None:
-    before = (workspace.path / "dvc.lock").read_text()
-    output = workspace.run("dvc", "repro", "--force")
-    assert {"prepare@reviews", "base@m", "student@reviews-xs-m-naive-0", "plot"} <= workspace.stages_run(output)
-    assert (workspace.path / "dvc.lock").read_text() == before
-    assert workspace.git("status", "--porcelain") == ""
-
-
-def test_lanes_make_what_one_dvc_repro_makes(workspace: Workspace) -> None:
-    """From a bare clone's state (outputs and cache gone), several stages at a time give the committed bits."""
+def test_one_dvc_repro_makes_the_bits_that_lanes_made(workspace: Workspace) -> None:
+    """From a bare clone's state (outputs and cache gone), one stage after the other."""
     before = (workspace.path / "dvc.lock").read_text()
     workspace.git("clean", "-xdfq", "data", "models")
     for name in ("cache", "tmp"):
         shutil.rmtree(workspace.path / ".dvc" / name)
-    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
+    output = workspace.run("dvc", "repro")
+    assert {
+        "prepare-classification@reviews",
+        "base@chess-m",
+        "recipe-generation@bootstrap",
+        "ceiling-preference@preferences-m-generative-0",
+        "student-preference@preferences-xs-m-generative-0",
+        "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
+        "student-simulated@reviews-random-errors-m-naive-0",
+        "plot",
+    } <= workspace.stages_run(output)
     assert (workspace.path / "dvc.lock").read_text() == before
-    assert "up to date" in workspace.run("dvc", "repro")
+    assert workspace.git("status", "--porcelain") == ""
     assert "bit-identical" in workspace.run("python", "-m", "w2s", "verdict").lower()
+
+
+def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
+    before = (workspace.path / "dvc.lock").read_text()
+    stages = ["student-classification@reviews-xs-m-confidence-0", "evaluate", "plot"]
+    output = workspace.run("dvc", "repro", "--force", "--single-item", *stages)
+    assert workspace.stages_run(output) == set(stages)
+    assert (workspace.path / "dvc.lock").read_text() == before
+
+
+def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> None:
+    losses = workspace.path / "w2s/losses"
+    (losses / "brier.py").write_text(BRIER)
+    workspace.set("methods.brier", {"loss": "brier", "weight": 0.5})
+    workspace.set("grid.classification.methods", ["naive", "confidence", "brier"])
+    workspace.set("grid.ladder", ["xs", "s", "m", "chess-xs", "chess-s", "chess-m"])
+    workspace.set("models.s.steps", 20)
+    ran = workspace.stages_run(workspace.run("dvc", "repro"))
+    assert {name for name in ran if name.startswith("student")} == {"student-classification@reviews-xs-m-brier-0"}
+    kinds = {name.split("@")[0].split("-")[0] for name in ran}
+    assert kinds == {"check", "base", "recipe", "student", "evaluate", "plot"}
+    assert "base@s" in ran
 
 
 def test_a_failed_lane_says_why(workspace: Workspace) -> None:
@@ -79,11 +113,18 @@ def test_examples_meet_by_id_not_by_row(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("grid.tasks", ["reviewz"], "did you mean 'reviews'?"),
-        ("grid.methods", ["naive", "confidense"], "did you mean 'confidence'?"),
+        ("grid.classification.tasks", ["reviewz"], "did you mean 'reviews'?"),
+        ("grid.classification.methods", ["naive", "confidense"], "did you mean 'confidence'?"),
         ("grid.ladder", ["xs", "mm"], "grid.ladder: unknown name 'mm'"),
-        ("grid.weak", ["s"], "grid.weak (must be in grid.ladder): unknown name 's' (known: xs, m)"),
+        (
+            "grid.classification.weak",
+            ["s"],
+            "grid.classification.weak (must be in grid.ladder): unknown name 's' (known: ",
+        ),
         ("grid.seeds", [], "grid.seeds"),
+        ("grid.preference.tasks", ["sciq"], "'sciq' is a classification task; list it under grid.classification"),
+        ("grid.generation.methods", ["bootstrap", "confidence"], "generation takes cross_entropy"),
+        ("grid.preference.ceilings", [], "ceilings: must have at least one item"),
     ],
 )
 def test_a_bad_grid_stops_before_anything_runs(workspace: Workspace, key: str, value: object, message: str) -> None:
@@ -104,7 +145,11 @@ def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(work
         "parameters": 10**13,
         "finetune": {"tune": "lora"},
     }
-    for key, value in {"models.huge": huge, "grid.ladder": ["xs", "huge"], "grid.strong": ["huge"]}.items():
+    for key, value in {
+        "models.huge": huge,
+        "grid.ladder": ["xs", "chess-xs", "chess-s", "chess-m", "m", "huge"],
+        "grid.classification.strong": ["m", "huge"],
+    }.items():
         workspace.set(key, value)
     output = workspace.run("dvc", "repro", fails=True)
     (error,) = (line for line in output.splitlines() if line.startswith("error: "))
@@ -121,13 +166,12 @@ def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(work
         ("methods.confidence.loss", "confidance", "methods.confidence.loss: unknown name 'confidance'"),
     ],
 )
-def test_a_bad_recipe_stops_its_first_student(workspace: Workspace, key: str, value: object, message: str) -> None:
+def test_a_bad_recipe_stops_before_its_students(workspace: Workspace, key: str, value: object, message: str) -> None:
     workspace.set(key, value)
     output = workspace.run("dvc", "repro", fails=True)
     assert message in output
     assert "Traceback" not in output
-    assert workspace.stages_run(output) == {"student@reviews-xs-m-confidence-0"}
-    assert not (workspace.path / "models/student/reviews/xs/m/confidence/0").exists()
+    assert workspace.stages_run(output) == {"recipe-classification@confidence"}
 
 
 @pytest.mark.parametrize(
@@ -139,9 +183,9 @@ def test_a_bad_recipe_stops_its_first_student(workspace: Workspace, key: str, va
             ["student", "reviews", "xs", "m", "naive", "0"],
             "not a whole",
         ),
-        ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "0"], "damaged model"),
+        ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "naive", "0"], "damaged model"),
         ("models/supervisor/reviews/xs/0/model/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
-        ("models/ceiling/reviews/m/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
+        ("models/ceiling/reviews/m/naive/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
     ],
 )
 def test_a_truncated_file_is_named(workspace: Workspace, damage: str, stage: list[str], message: str) -> None:

@@ -17,7 +17,7 @@ from w2s import records
 from w2s.errors import UserError
 from w2s.models.checkpoints import MissingHeadError, load_tokenizer
 from w2s.models.heads import LanguageHead
-from w2s.params import Method, Texts
+from w2s.params import Before, Method
 from w2s.records import TEXTS
 from w2s.settings import Labelled, setting
 from w2s.settings.generation import Setting, likelihood
@@ -293,7 +293,7 @@ def test_answers_agree_if_they_are_the_same(speakers: dict[str, Path]) -> None:
             "params.yaml: tune: head has nothing to learn in generation, whose models answer in words",
         ),
         (
-            Method(loss="cross_entropy", texts=Texts(epochs=1, learning_rate=0.1)),
+            Method(loss="cross_entropy", texts=Before(epochs=1, learning_rate=0.1)),
             "lora",
             "params.yaml: methods.mine.texts: goes with tune: full, not with lora",
         ),

@@ -12,12 +12,12 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 from tests.conftest import WORDS, reader_of
 from w2s import records
 from w2s.models.checkpoints import MissingHeadError
-from w2s.params import Method, Texts
+from w2s.params import Before, Method
 from w2s.training.next_token import next_token
 from w2s.training.texts import start
 
 PLAIN = Method(loss="cross_entropy")
-LEARNING = Method(loss="cross_entropy", texts=Texts(epochs=3, learning_rate=0.02))
+LEARNING = Method(loss="cross_entropy", texts=Before(epochs=3, learning_rate=0.02))
 
 
 @pytest.fixture(scope="module")

@@ -56,6 +56,7 @@ UNDEFINED = {  # why a metric can have no value
     "auroc": "the test truth has one class only",
     "agreement_right": "a supervisor is never right",
     "agreement_wrong": "a supervisor is never wrong",
+    "halfway_agreement_wrong": "a supervisor is never wrong",
     "late_agreement_wrong": "a supervisor is never wrong",
 }
 SUBSETS = {"agreement": "all", "agreement_right": "supervisor right", "agreement_wrong": "supervisor wrong"}
@@ -204,9 +205,12 @@ def examine(task: str, block: Block, params: Params) -> Exam:
     halves = np.empty(len(truth), np.int64)
     halves[mixed[np.argsort(truth[mixed], kind="stable")]] = np.arange(len(truth)) % 2  # each answer as often in both
     measured = {
-        name: measure(subject, subjects.get(supervisor_of(name)), truth, halves, bootstrap)
+        name: measure(subject, subjects.get(supervisor_of(name)), truth, bootstrap)
         for name, subject in subjects.items()
     }
+    for name, subject in subjects.items():
+        if name.role == "student" and len(subject.runs[0].steps) > 1:
+            measured[name] |= before_the_end(subject, subjects[supervisor_of(name)], truth, halves, bootstrap)
     for name, shown in probed(task, subjects, table["id"], truth, how.seed):
         among = ~np.isnan(shown[0])
         probe = [bootstrap.measure(partial(metrics.agreement, row, np.ones(len(row)), among=among)) for row in shown]
@@ -241,10 +245,8 @@ def gather(task: str, block: Block, grid: Grid, read: Reader) -> Iterator[Subjec
     def trained(name: Name, folder: Path) -> Subject:
         runs = [read_run(folder / str(seed), read) for seed in seeds]
         for run in runs:
-            if run.steps != runs[0].steps:
-                raise UserError(
-                    f"{run.folder}: predicts at steps {run.steps}, not at {runs[0].steps} as the first seed"
-                )
+            if len(run.steps) != len(runs[0].steps):  # filtered labels may leave a seed fewer updates
+                raise UserError(f"{run.folder}: predicts at steps {run.steps}, the first seed at {runs[0].steps}")
         return Subject(name, np.stack([run.answers[-1] for run in runs]), runs)
 
     def labels(path: Path) -> Answers:
@@ -333,13 +335,10 @@ def ceiling_of(student: Name, block: Block) -> Name:
     return Name("ceiling", strong=student.strong, method=block.ceiling(student.method))
 
 
-def measure(
-    subject: Subject, supervisor: Subject | None, truth: Answers, halves: Answers, bootstrap: Bootstrap
-) -> dict[str, Array]:
+def measure(subject: Subject, supervisor: Subject | None, truth: Answers, bootstrap: Bootstrap) -> dict[str, Array]:
     """Every metric of a subject, on the sample and all replicates, seed by seed.
 
-    Agreement if it has a supervisor; what weighs probabilities unless it answers in words; and of a student that was
-    trained, how it was before the end: see `oracle` and `midway`.
+    Agreement if it has a supervisor; what weighs probabilities unless it answers in words.
     """
 
     def by_seed(metric: Callable[[int, Array], Array]) -> Array:
@@ -361,15 +360,25 @@ def measure(
             "agreement_right": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, right[s])),
             "agreement_wrong": by_seed(lambda s, weights: metrics.agreement(p[s], q[s], weights, ~right[s])),
         }
-        if len(subject.runs[0].steps) > 1:
-            best = [oracle(run, truth, halves) for run in subject.runs]
-            middle = [midway(run) for run in subject.runs]
-            measured["best"] = by_seed(lambda s, weights: metrics.agreement(best[s], truth == truth, weights))
-            measured["overfit"] = measured["best"] - measured["accuracy"]
-            measured["late_agreement_wrong"] = measured["agreement_wrong"] - by_seed(
-                lambda s, weights: metrics.agreement(middle[s], q[s], weights, ~right[s])
-            )
     return measured
+
+
+def before_the_end(
+    student: Subject, supervisor: Subject, truth: Answers, halves: Answers, bootstrap: Bootstrap
+) -> dict[str, Array]:
+    """What a student was at the best snapshot of each run (see `oracle`), and how often it agrees with an error at the
+    snapshot nearest to half of the training (of two, the earlier)."""
+    everywhere = np.ones(len(truth), bool)
+
+    def share(part: list[Mask], whole: list[Mask]) -> Array:
+        both = zip(part, whole, strict=True)
+        return np.stack([bootstrap.measure(partial(metrics.agreement, a, everywhere, among=b)) for a, b in both])
+
+    best = [oracle(run, truth, halves) for run in student.runs]
+    halfway = [run.answers[np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()] for run in student.runs]
+    agree = [metrics.same(p, q) for p, q in zip(halfway, supervisor.answers, strict=True)]
+    wrong = [~metrics.same(q, truth) for q in supervisor.answers]
+    return {"best": share(best, [everywhere] * len(best)), "halfway_agreement_wrong": share(agree, wrong)}
 
 
 def oracle(run: Run, truth: Answers, halves: Answers) -> Mask:
@@ -381,11 +390,6 @@ def oracle(run: Run, truth: Answers, halves: Answers) -> Mask:
     right = np.stack([metrics.same(answers, truth) for answers in run.answers])
     chosen = [right[:, halves != half].mean(1).argmax() for half in (0, 1)]
     return np.where(halves == 0, right[chosen[0]], right[chosen[1]])
-
-
-def midway(run: Run) -> Answers:
-    """The answers at the snapshot nearest to half of the training."""
-    return run.answers[np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()]
 
 
 def conclude(exam: Exam, setting: str, simulated: Simulated) -> Outcome:
@@ -403,6 +407,11 @@ def conclude(exam: Exam, setting: str, simulated: Simulated) -> Outcome:
         if recovered[name, "pgr"].value is not None:
             with np.errstate(divide="ignore", invalid="ignore"):
                 means[name]["pgr"] = (accuracy - supervisor) / (ceiling - supervisor)
+        if "best" in means[name]:
+            means[name]["overfit"] = means[name]["best"] - accuracy
+            means[name]["late_agreement_wrong"] = (
+                means[name]["agreement_wrong"] - means[name]["halfway_agreement_wrong"]
+            )
         means[name]["over_supervisor"] = accuracy - supervisor
         if name.method != "naive" and (naive := name._replace(method="naive")) in means:
             means[name]["over_naive"] = accuracy - means[naive]["accuracy"]

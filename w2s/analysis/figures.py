@@ -11,11 +11,13 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median, quantiles
 from textwrap import fill
+from types import MappingProxyType
 from typing import Any
 
 from matplotlib import rc_context
@@ -23,7 +25,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator, PercentFormatter
 
 from w2s.analysis.metrics import CHANCE
 
@@ -31,6 +33,7 @@ Row = dict[str, Any]
 
 WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
 DPI = 150
+LANE, LEAST = 0.2, 2.5  # inches of a method's lane; lanes that a pair takes at least, so that its name fits
 LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
 INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
@@ -41,6 +44,7 @@ SIDE_BY_SIDE = 4  # tasks of a setting that are shown one by one; of more, the m
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
 CHANCE_STYLE, OWN_STYLE = (0, (1.5, 2.5)), (0, (2.6, 1.2))
 PER_CENT = PercentFormatter(1, decimals=0)
+POINTS = FuncFormatter(lambda difference, _: _points(round(difference, 6)))
 NOT_AVAILABLE: dict[str, Any] = {
     "color": QUIET,
     "va": "center",
@@ -119,6 +123,7 @@ class Block:
     weak: list[str]
     strong: list[str]
     ceilings: dict[str, str]  # method → the method of the ceiling that its students are held against
+    simulated: list[str]  # supervisors that are no models, and have no size
 
     @property
     def methods(self) -> list[str]:
@@ -160,9 +165,11 @@ class Grid:
         tasks = {}
         for task in distinct(tables["results"], "task"):
             cells = tables["results"].select(task=task)
-            weak, strong = (sorted(distinct(cells, key), key=size.__getitem__) for key in ("weak", "strong"))
+            supervisors, strong = distinct(cells, "weak"), sorted(distinct(cells, "strong"), key=size.__getitem__)
+            weak = sorted((name for name in supervisors if name in size), key=size.__getitem__)
             ceilings = {cell["method"]: cell["ceiling"] for cell in cells}
-            tasks[task] = Block(setting[task], weak, strong, ceilings)
+            simulated = [name for name in supervisors if name not in size]
+            tasks[task] = Block(setting[task], weak, strong, ceilings, simulated)
         every = (
             [name for block in tasks.values() for name in getattr(block, key)] for key in ("weak", "strong", "methods")
         )
@@ -180,9 +187,9 @@ class Grid:
         return SUPERVISOR_COLOURS[self.weak.index(weak) % len(SUPERVISOR_COLOURS)]
 
     def method(self, method: str) -> dict[str, Any]:
-        index = self.methods.index(method)
-        colour, marker = (looks[index % len(looks)] for looks in (METHOD_COLOURS, METHOD_MARKERS))
-        return {"color": colour, "marker": marker}
+        lap, index = divmod(self.methods.index(method), len(METHOD_COLOURS))
+        markers = METHOD_MARKERS[lap % len(METHOD_MARKERS) :] + METHOD_MARKERS  # another marker each time round
+        return {"color": METHOD_COLOURS[index], "marker": markers[index]}
 
     def label(self, task: str, *rest: str) -> str:
         """A panel's title; the task goes without saying when there is only one."""
@@ -304,43 +311,114 @@ def scaling(tables: Tables) -> Figure:
 def pgr(tables: Tables) -> Figure:
     """Performance gap recovered by pair and method, with intervals; an undefined one keeps its place, with a reason."""
     grid = Grid.of(tables)
-    blocks = grid.tasks.values()
-    figure, panels = _layout(
+    rows = [row for row in tables["pgr"] if row["weak"] in grid.tasks[row["task"]].weak]
+    ends = [row[key] for row in rows if row["pgr"] is not None for key in ("pgr", "low", "high")]
+    limits = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
+    figure, panels, places = _lanes(
         "Performance gap recovered, by pair and method",
         "0 % is the supervisor, 100 % the ceiling. Bars are intervals; an arrow marks an end beyond the axis.",
-        [_key(method, **grid.method(method), linestyle="-") for method in grid.methods],
-        [[(setting, task) for task in tasks] for setting, tasks in grid.settings.items()],
-        columns=2,
-        height=max(len(block.pairs) * max(0.36, 0.19 * len(block.methods)) for block in blocks),
-        left=0.35 + 0.075 * max(len(weak + strong) + 3 for block in blocks for weak, strong in block.pairs),
+        [],
+        grid,
+        rows,
+        limits,
+        "performance gap recovered",
     )
-    ends = [row[key] for row in tables["pgr"] if row["pgr"] is not None for key in ("pgr", "low", "high")]
-    left, right = max(-1.0, min([-0.1, *ends]) - 0.05), min(2.0, max([1.1, *ends]) + 0.05)
-    for (_, task), axes in panels.items():
-        pairs, methods = grid.tasks[task].pairs, grid.tasks[task].methods
-        for position, (weak, strong) in enumerate(pairs):
-            undefined: dict[str, list[float]] = {}
-            for index, method in enumerate(methods):
-                y = position + (index - (len(methods) - 1) / 2) * 0.8 / len(methods)
-                for row in tables["pgr"].select(task=task, weak=weak, strong=strong, method=method):
-                    if row["pgr"] is None:
-                        undefined.setdefault(row["reason"], []).append(y)
-                    else:
-                        _interval(axes, row["pgr"], row["low"], row["high"], y, (left, right), grid.method(method))
-            for reason, ys in undefined.items():
-                axes.text(left + 0.02, sum(ys) / len(ys), f"n/a: {reason}", **NOT_AVAILABLE)
-            if position:
-                axes.axhline(position - 0.5, color=FAINT, linewidth=0.6)
+    for task, axes in panels.items():
+        undefined: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for row, y in places[task]:
+            if row["pgr"] is None:
+                undefined[row["weak"], row["strong"], row["reason"]].append(y)
+            else:
+                _interval(axes, row["pgr"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+        for (*_, reason), ys in undefined.items():
+            axes.text(limits[0] + 0.02, sum(ys) / len(ys), f"n/a: {reason}", **NOT_AVAILABLE)
         for x in (0, 1):
             axes.axvline(x, color=INK, linewidth=1, zorder=1)
-        axes.grid(False)
-        axes.set(xlim=(left, right), ylim=(len(pairs) - 0.5, -0.5))
         axes.xaxis.set_major_formatter(PER_CENT)
-        _x_label(axes, "performance gap recovered")
-        _y_label(axes, "")
-        axes.set_yticks(range(len(pairs)), [f"{weak} → {strong}" for weak, strong in pairs])
-        axes.tick_params(axis="y", length=0)
-        axes.set_title(task)
+    return figure
+
+
+def comparison(tables: Tables) -> Figure:
+    """Each method against naive on the same examples and seeds; filled where clear after correction (Holm)."""
+    grid = Grid.of(tables)
+    rows = tables["comparison"]
+    legend = [
+        _key("significant after correction", color=QUIET, marker="o", linestyle=""),
+        _key("not significant", color=QUIET, marker="o", linestyle="", markerfacecolor="white"),
+    ]
+    gaps: dict[tuple[str, ...], str] = {
+        (row["task"], row["weak"], row["strong"]): f"\ngap {100 * row['gap']:.1f}".replace("-", "−") for row in rows
+    }
+    figure, panels, places = _lanes(
+        "Each method against naive finetuning",
+        "Test accuracy − that of naive, widest gap between supervisor and ceiling first. Bars are intervals.",
+        legend,
+        grid,
+        rows,
+        limits := _differences(rows),
+        "accuracy − naive accuracy (points)",
+        gaps,
+    )
+    for task, axes in panels.items():
+        for row, y in places[task]:
+            look = grid.method(row["method"])
+            look |= {} if row["significant"] else {"markerfacecolor": "white", "markeredgecolor": look["color"]}
+            _interval(axes, row["difference"], row["low"], row["high"], y, limits, look)
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_formatter(POINTS)
+    return figure
+
+
+def overfitting(tables: Tables) -> Figure:
+    """What training to the end costs against the best snapshot, which only an oracle could choose (section 5.1.1)."""
+    grid = Grid.of(tables)
+    rows = tables["overfitting"]
+    figure, panels, places = _lanes(
+        "What stopping at the best moment would have gained",
+        "Test accuracy at the best snapshot, an oracle’s choice by truth, − at the end. Right of 0: overfitted.",
+        [],
+        grid,
+        rows,
+        limits := _differences(rows),
+        "best snapshot − end (points)",
+    )
+    for task, axes in panels.items():
+        for row, y in places[task]:
+            _interval(axes, row["difference"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_formatter(POINTS)
+    return figure
+
+
+def saliency(tables: Tables) -> Figure:
+    """How clearly features show the truth to a linear probe: before, after weak labels, after truth (section 5.2.3)."""
+    grid = Grid.of(tables)
+    table = tables["saliency"]
+    students = table.select(role="student")
+    ends = [row[key] for row in table for key in ("low", "high")]
+    limits = min(ends) - 0.02, max(ends) + 0.02
+    figure, panels, places = _lanes(
+        "How linearly the features show the truth",
+        "Accuracy of a logistic probe fitted with truth on half of the probed test examples and asked about the other.",
+        [_key("base model", color=QUIET, linestyle=OWN_STYLE), _key("ceiling", color=INK)],
+        grid,
+        students,
+        limits,
+        "probe accuracy",
+    )
+    for task, axes in panels.items():
+        spans: dict[tuple[str, str], list[float]] = defaultdict(list)
+        for row, y in places[task]:
+            _interval(axes, row["probe"], row["low"], row["high"], y, limits, grid.method(row["method"]))
+            spans[row["weak"], row["strong"]].append(y)
+        for (_, strong), ys in spans.items():
+            for role, method, look in (
+                ("base", "", {"color": QUIET, "linestyle": OWN_STYLE}),
+                ("ceiling", grid.tasks[task].ceiling, {"color": INK}),
+            ):
+                for row in table.select(task=task, role=role, strong=strong, method=method):
+                    axes.plot([row["probe"]] * 2, [min(ys) - 0.5, max(ys) + 0.5], zorder=1, **look)
+        axes.xaxis.set_major_formatter(PER_CENT)
     return figure
 
 
@@ -361,7 +439,7 @@ def agreement(tables: Tables) -> Figure:
                 for subset, look in subsets.items()
             ),
         ],
-        [[(task, weak) for weak in block.weak] for task, block in grid.tasks.items()],
+        [[(task, weak) for weak in [*block.weak, *block.simulated]] for task, block in grid.tasks.items()],
     )
     for (task, weak), axes in panels.items():
         for method in grid.tasks[task].methods:
@@ -374,7 +452,7 @@ def agreement(tables: Tables) -> Figure:
                 y, low, high = ([row[key] for row in rows] for key in ("agreement", "low", "high"))
                 axes.fill_between(x, low, high, color=grid.method(method)["color"], alpha=0.13, linewidth=0)
                 axes.plot(x, y, **grid.method(method) | look)
-        axes.set_title(grid.label(task, f"students of {weak}"))
+        axes.set_title(grid.label(task, weak if weak in grid.tasks[task].simulated else f"students of {weak}"))
         axes.set_ylim(-0.02, 1.02)
         _sizes(axes, grid, grid.tasks[task].strong)
         _percent(axes, "agreement")
@@ -384,7 +462,7 @@ def agreement(tables: Tables) -> Figure:
 def curves(tables: Tables) -> Figure:
     """Truth and agreement during training: overfitting gains agreement and loses accuracy (section 5.1.1, figure 7)."""
     grid = Grid.of(tables)
-    legend = [_key(f"{method}: accuracy", color=grid.method(method)["color"]) for method in grid.methods]
+    legend = [_key(f"{method}: accuracy", **grid.method(method)) for method in grid.methods]
     legend += [_key("agreement with supervisor", color=QUIET, linestyle="--", linewidth=1.3)]
     legend += [_key("supervisor", color=QUIET, linestyle=":"), _key("ceiling", color=INK, linewidth=1.2)]
     own = dict.fromkeys(method for block in grid.tasks.values() for method in block.own)
@@ -408,10 +486,10 @@ def curves(tables: Tables) -> Figure:
             x, y, low, high, agreed = (
                 [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
             )
-            colour = grid.method(method)["color"]
-            axes.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(x, y, color=colour)
-            axes.plot(x, agreed, color=colour, linestyle="--", linewidth=1.3)
+            look = grid.method(method)
+            axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
+            axes.plot(x, y, **look, markevery=[-1], clip_on=False, zorder=3)
+            axes.plot(x, agreed, color=look["color"], linestyle="--", linewidth=1.3)
         axes.set_title(grid.label(task, f"{weak} → {strong}"))
         axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
         _percent(axes, "test examples", "share of training done")
@@ -426,13 +504,17 @@ def training(tables: Tables) -> Figure:
     legend = [_key("ceilings", color=INK)]
     legend += [_key(f"{weak} and its students", color=grid.supervisor(weak)) for weak in grid.weak]
     legend += [_key(f"size {model}", color=QUIET, linestyle=style) for model, style in dash.items()]
-    truth = "on ground truth"
+    truth = "truth"
     figure, panels = _layout(
         "Training: loss and accuracy on the labels trained on",
         "Mean over seeds, smoothed over 5 % of training. Students learn weak labels, all others ground truth.",
         legend,
         [
-            [(task, quantity, column) for column in (truth, *block.methods)]
+            [
+                (task, quantity, column)
+                for column in (truth, *block.methods)
+                if column == truth or table.select(task=task, role="student", method=column)
+            ]
             for task, block in grid.tasks.items()
             for quantity in ("loss", "accuracy")
         ],
@@ -505,6 +587,9 @@ FIGURES: dict[str, Callable[[Tables], Figure]] = {  # each has a table of its na
     "curves": curves,
     "training": training,
     "calibration": calibration,
+    "comparison": comparison,
+    "overfitting": overfitting,
+    "saliency": saliency,
 }
 
 
@@ -533,47 +618,117 @@ def _layout(
     groups: list[list[tuple[str, ...]]],
     columns: int = 3,
     shared: int = 1,
-    height: float | None = None,
+    heights: Mapping[tuple[str, ...], float] = MappingProxyType({}),
     left: float = 0.75,
 ) -> tuple[Figure, dict[tuple[str, ...], Axes]]:
     """A header over panels by key; every group begins a new row and wraps after `columns`.
 
-    Panels whose keys agree in their first `shared` parts have the same y axis; `height` is a panel's and `left` the
-    room for its labels, in inches. All places are computed here: a layout engine takes minutes for 500 panels.
+    Panels whose keys agree in their first `shared` parts have the same y axis. In inches: `heights` of panels that are
+    not all alike; `left` for labels, of every panel if keys are no longer than `shared`.
+    All places are computed here: a layout engine takes minutes for 500 panels.
     """
     columns = min(columns, max(len(group) for group in groups))
-    rows = sum(math.ceil(len(group) / columns) for group in groups)
-    height = height or {1: 3.5, 2: 2.6, 3: 2.0}.get(columns, 1.75)
-    lines = math.ceil(sum(len(str(key.get_label())) * 0.078 + 0.75 for key in legend) / WIDTH)
-    header, gap, bottom, right, between = 0.98 + 0.22 * lines, 0.88, 0.6, 0.28, 0.42
-    total = header + rows * height + (rows - 1) * gap + bottom
+    rows = [group[start : start + columns] for group in groups for start in range(0, len(group), columns)]
+    alike = {1: 3.5, 2: 2.6, 3: 2.0}.get(columns, 1.75)
+    tall = [max(heights.get(key, alike) for key in row) for row in rows]
+    across = next((n for n in range(len(legend), 1, -1) if _legend_width(legend, n) <= WIDTH), 1)
+    header, gap, bottom, right = 0.98 + 0.22 * math.ceil(len(legend) / across), 0.88, 0.6, 0.28
+    between = left if len(groups[0][0]) <= shared else 0.42
+    total = header + sum(tall) + (len(rows) - 1) * gap + bottom
     figure = Figure(figsize=(WIDTH, total))
     figure.text(0.006, 1 - 0.08 / total, title, fontsize=14, weight="bold", va="top")
     figure.text(0.006, 1 - 0.37 / total, subtitle, fontsize=9.5, color=QUIET, va="top")
-    place, across = (0.004, 1 - 0.6 / total), math.ceil(len(legend) / lines)
+    place = (0.004, 1 - 0.6 / total)
     figure.legend(
         handles=legend, loc="upper left", bbox_to_anchor=place, ncols=across, handlelength=2.4, borderaxespad=0
     )
     width = (WIDTH - left - right - (columns - 1) * between) / columns
     cells = figure.add_gridspec(
-        rows,
+        len(rows),
         columns,
         left=left / WIDTH,
         right=1 - right / WIDTH,
         top=1 - header / total,
         bottom=bottom / total,
-        hspace=gap / height,
+        hspace=gap / fmean(tall),
         wspace=between / width,
+        height_ratios=tall,
     )
     panels: dict[tuple[str, ...], Axes] = {}
     first: dict[tuple[str, ...], Axes] = {}
-    row = 0
-    for group in groups:
-        for index, key in enumerate(group):
-            axes = figure.add_subplot(cells[row + index // columns, index % columns], sharey=first.get(key[:shared]))
+    for row, keys in enumerate(rows):
+        for column, key in enumerate(keys):
+            axes = figure.add_subplot(cells[row, column], sharey=first.get(key[:shared]))
             panels[key] = first[key[:shared]] = axes
-        row += math.ceil(len(group) / columns)
     return figure, panels
+
+
+def _legend_width(legend: list[Line2D], columns: int) -> float:
+    """Inches that a legend takes; it fills its columns from the top, the first ones with one entry more."""
+    rows, longer = divmod(len(legend), columns)
+    starts = [rows * column + min(column, longer) for column in range(columns + 1)]
+    widths = [len(str(key.get_label())) * 0.078 + 0.75 for key in legend]
+    return sum(max(widths[start:end]) for start, end in pairwise(starts))
+
+
+def _lanes(
+    title: str,
+    subtitle: str,
+    legend: list[Line2D],
+    grid: Grid,
+    rows: Iterable[Row],
+    limits: tuple[float, float],
+    label: str,
+    notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+) -> tuple[Figure, dict[str, Axes], dict[str, list[tuple[Row, float]]]]:
+    """A panel a task, in it a strip a pair, in it a lane a method: the rows of students, each with the height of its
+    lane. Pairs keep their order; `notes` stand under their names."""
+    strips: dict[str, dict[tuple[str, str], list[Row]]] = {}
+    for row in rows:
+        strips.setdefault(row["task"], {}).setdefault((row["weak"], row["strong"]), []).append(row)
+    methods = dict.fromkeys(row["method"] for strip in strips.values() for lane in strip.values() for row in lane)
+    names = [f"{weak} → {strong}" for strip in strips.values() for weak, strong in strip]
+    figure, panels = _layout(
+        title,
+        subtitle,
+        [_key(method, **grid.method(method), linestyle="-") for method in grid.methods if method in methods] + legend,
+        [[(task,) for task in tasks if task in strips] for tasks in grid.settings.values() if strips.keys() & {*tasks}],
+        columns=2,
+        heights={
+            (task,): LANE * sum(max(LEAST, len(lanes)) for lanes in strip.values()) for task, strip in strips.items()
+        },
+        left=0.35 + 0.075 * max(map(len, names)),
+    )
+    places: dict[str, list[tuple[Row, float]]] = {task: [] for task in strips}
+    for (task,), axes in panels.items():
+        ticks, top = {}, 0.0
+        for (weak, strong), lanes in strips[task].items():
+            height = max(LEAST, len(lanes))
+            ticks[top + height / 2] = f"{weak} → {strong}{notes.get((task, weak, strong), '')}"
+            first = top + (height - len(lanes) + 1) / 2
+            places[task] += [(row, first + index) for index, row in enumerate(lanes)]
+            if top:
+                axes.axhline(top, color=FAINT, linewidth=0.6)
+            top += height
+        axes.grid(False)
+        axes.set(xlim=limits, ylim=(top, 0))
+        _x_label(axes, label)
+        axes.set_yticks([*ticks], [*ticks.values()])
+        axes.tick_params(axis="y", length=0)
+        axes.set_title(task)
+    return figure, {task: axes for (task,), axes in panels.items()}, places
+
+
+def _differences(rows: Iterable[Row]) -> tuple[float, float]:
+    """An axis that holds every interval, and zero."""
+    ends = [row[key] for row in rows for key in ("low", "high")]
+    room = max(0.01, 0.05 * (max(ends) - min(ends)))
+    return min(0, *ends) - room, max(0, *ends) + room
+
+
+def _points(difference: float) -> str:
+    """A difference of accuracies in points."""
+    return f"{100 * difference:+.3g}".replace("-", "−") if difference else "0"
 
 
 def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
@@ -664,7 +819,7 @@ def _interval(
         if beyond:
             axes.plot(x, y, marker=arrow, color=look["color"], clip_on=False)
     if left <= value <= right:
-        axes.plot(value, y, **look, markersize=6.5, markeredgecolor="white", zorder=3)
+        axes.plot(value, y, **{"markeredgecolor": "white"} | look, markersize=6.5, zorder=3)
 
 
 def _reliability(axes: Axes, rows: list[Row], color: str, marker: str, width: float) -> None:

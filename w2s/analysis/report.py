@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -278,9 +278,17 @@ def _wider_half(pairs: list[Pair]) -> list[Pair]:
 
 
 def page(
-    tables: Tables, figures: Mapping[str, bytes], evaluate: Evaluate, parameters: str, environment: Mapping[str, str]
+    tables: Tables,
+    claims: Mapping[str, Any],
+    figures: Mapping[str, bytes],
+    evaluate: Evaluate,
+    parameters: str,
+    environment: Mapping[str, str],
 ) -> str:
-    """The report as one HTML page that loads nothing: figures are PNG bytes, `parameters` the text of params.yaml."""
+    """The report as one HTML page that loads nothing.
+
+    `claims` is what claims.json says, figures are PNG bytes, `parameters` is the text of params.yaml.
+    """
     results = Results(tables)
     grid = results.grid
     template = Environment(
@@ -313,6 +321,10 @@ def page(
         leaked=[grid.label(control.task, control.strong) for control in controls if control.leaked],
         probabilities=[task for task, block in grid.tasks.items() if block.setting in CHANCE],
         cells=tables["results"],
+        comparison=tables["comparison"],
+        overfitting=tables["overfitting"],
+        saliency=tables["saliency"],
+        claims=claims,
         seeds=len(distinct(tables["results"], "seed")),
         figures={name: base64.b64encode(image).decode() for name, image in figures.items()},
         evaluate=evaluate,

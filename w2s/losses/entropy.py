@@ -10,7 +10,8 @@ from w2s.params import Fraction, Positive
 def entropy(logits: Tensor, labels: Tensor, progress: float, *, weight: Positive, warmup: Fraction) -> Tensor:
     """CE(f, weak) + λ·H(f), with H(f) = −f·log f − (1−f)·log(1−f) (Grandvalet & Bengio, 2004).
 
-    λ rises linearly from 0 to `weight` over the first `warmup` of training.
+    λ rises linearly from 0 to `weight` over the first `warmup` of training. (The loss of this name in
+    EleutherAI's w2s is another: its f is a constant target, so that its slope is (1−λ) times that of cross-entropy.)
     """
     share = min(1.0, progress / warmup) if warmup else 1.0
     f = logits.sigmoid()

@@ -5,6 +5,7 @@ having seen that example's own label. Truth is never seen here.
 """
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from w2s.errors import UserError
 from w2s.params import Clean
@@ -20,10 +21,10 @@ def cleaned(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, d] and weak labels P(true) [N] to the labels to learn from [N'], and which examples these are [N'].
 
-    Suspicious is whose label lies farthest from the probe's answer, |label − answer|, of equals the first. Of these
-    round(share · N) get the answer as their label (`relabel`, all N stay) or are left out (`filter`). What the
-    topological probe suspects is for its graph to say, and `share` is then the most that changes: see `_core`.
-    A single example has no others to judge it and stays as it is.
+    The farther a label lies from the probe's answer, |label − answer|, the more suspicious it is; of equals, the first.
+    The round(share · N) most suspicious get the answer as their label (`relabel`, all N stay) or are left out
+    (`filter`). With the topological probe the graph says which are suspicious at all (see `_core`): if they are fewer
+    than round(share · N), no more change. A single example has no others to judge it and stays as it is.
     """
     labels, every = labels.astype(np.float64), np.arange(len(labels))
     if len(labels) < 2:
@@ -31,13 +32,19 @@ def cleaned(
     from sklearn.preprocessing import StandardScaler  # takes a second to import
 
     features, hard = StandardScaler().fit_transform(features.astype(np.float64)), labels > 0.5
-    judges = _core(features, hard) if how.by == "topological" else np.full(len(labels), True)
-    answers = _logistic(features, hard, rng) if how.by == "logistic" else _votes(features, hard, judges)
-    doubts = np.abs(labels - answers)
-    suspects = every
-    if how.by == "topological":
-        suspects = np.flatnonzero(~judges | (np.abs(hard - answers) > 0.5))
-    worst = suspects[np.argsort(-doubts[suspects], kind="stable")][: round(how.share * len(labels))]
+    suspicious = everyone = np.full(len(labels), True)
+    with threadpool_limits(1, user_api="blas"):  # the same bits on any number of cores; several are no faster
+        match how.by:
+            case "logistic":
+                answers = _logistic(features, hard, rng)
+            case "neighbours":
+                answers = _votes(features, hard, everyone)
+            case "topological":
+                core = _core(features, hard)
+                answers = _votes(features, hard, core)
+                suspicious = ~core | (np.abs(hard - answers) > 0.5)
+    doubts = np.abs(labels - answers)[suspicious]
+    worst = every[suspicious][np.argsort(-doubts, kind="stable")][: round(how.share * len(labels))]
     if how.action == "relabel":
         labels[worst] = answers[worst]
         return labels, every
@@ -76,25 +83,26 @@ def _votes(features: np.ndarray, hard: np.ndarray, judges: np.ndarray) -> np.nda
 def _core(features: np.ndarray, hard: np.ndarray) -> np.ndarray:
     """Which examples [N] lie in the largest connected component of their own class (Wu et al., 2020, TopoFilter).
 
-    Linked are examples of one class, one of which is among the nearest `LINKS` of the other, both classes counted; of
-    components of equal size the one with the first example is taken. As there, suspicious is what lies outside, and
-    then what is peripheral: inside, but outvoted by its nearest examples there (ζ = ½). Here these nearest examples
-    also answer for all that is suspicious (EleutherAI's w2s does so too), and if that is more than `share` says, the
-    most contradicted go first; if it is less, no more is changed.
+    Linked are examples of one class, one of which is among the nearest `LINKS` of the other, both classes counted. Of
+    equal components, the one with the first example. Suspicious is what lies outside, and what is peripheral: inside,
+    but outvoted by the nearest examples inside (their ζ-filtering, ζ = ½). These nearest inside also give the answer
+    that a suspicious example is relabelled to, and rank the suspicious where they are more than `share` allows; in
+    EleutherAI's w2s, whose topofilter drops all outside whatever the share, they fill up to it.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     near = _nearest(features, LINKS, np.full(len(hard), True))
-    ends = np.repeat(np.arange(len(hard)), near.shape[1]), near.ravel()
-    links = coo_array((hard[ends[0]] == hard[ends[1]], ends), shape=(len(hard), len(hard)))
-    _, component = connected_components(links.tocsr(), directed=False)  # numbered by their first example
+    one, other = np.nonzero(hard[near] == hard[:, None])
+    pairs = one, near[one, other]
+    graph = coo_array((np.ones(len(one)), pairs), shape=(len(hard), len(hard)))
+    _, component = connected_components(graph.tocsr(), directed=False)  # numbered by their first example
     largest = [np.bincount(component[hard == side]).argmax() for side in np.unique(hard)]
     return np.isin(component, largest)
 
 
 def _nearest(features: np.ndarray, count: int, among: np.ndarray) -> np.ndarray:
-    """The nearest `count` others, or as many as there are, of those `among` [N]; of equals the first: [N, k]."""
+    """The nearest `count` others of those `among` [N], or as many as there are: [N, k]; of equals, the first."""
     from sklearn.metrics import pairwise_distances_chunked
 
     count = min(count, among.sum() - 1)

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 from accelerate.utils.memory import clear_device_cache
-from threadpoolctl import threadpool_limits
 
 from w2s.determinism import generator, numpy_generator
 from w2s.models.heads import Head
@@ -39,8 +38,7 @@ def teach(
             frozen = reader.HEAD.load_base(first, reader.tuned_by({"tune": "head"}).settings, rng, reader.base)
             features = reader.features(frozen, examples.items)
             assert features is not None  # a reader without any refuses to clean
-            with threadpool_limits(reader.settings.threads):  # they decide the last bits
-                labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
+            labels, kept = cleaned(features, examples.labels, method.clean, numpy_generator("clean", *seed))
             del frozen
             examples = Labelled([examples.items[index] for index in kept], labels, examples.weak)
         if method.labels == "hard":
