@@ -54,7 +54,7 @@ class Workspace:
         environment |= self.environment
         for name in ("DVC_EXP_BASELINE_REV", "DVC_EXP_NAME", "DVC_ROOT"):
             environment.pop(name, None)
-        done = subprocess.run(command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=self.path, env=environment, capture_output=True, text=True, timeout=1800)
         assert (done.returncode != 0) == fails, f"{command}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
