@@ -368,17 +368,14 @@ def before_the_end(
 ) -> dict[str, Array]:
     """What a student was at the best snapshot of each run (see `oracle`), and how often it agrees with an error at the
     snapshot nearest to half of the training (of two, the earlier)."""
-    everywhere = np.ones(len(truth), bool)
-
-    def share(part: list[Mask], whole: list[Mask]) -> Array:
-        both = zip(part, whole, strict=True)
-        return np.stack([bootstrap.measure(partial(metrics.agreement, a, everywhere, among=b)) for a, b in both])
-
     best = [oracle(run, truth, halves) for run in student.runs]
     halfway = [run.answers[np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()] for run in student.runs]
-    agree = [metrics.same(p, q) for p, q in zip(halfway, supervisor.answers, strict=True)]
     wrong = [~metrics.same(q, truth) for q in supervisor.answers]
-    return {"best": share(best, [everywhere] * len(best)), "halfway_agreement_wrong": share(agree, wrong)}
+    repeated = [metrics.same(p, q) & w for p, q, w in zip(halfway, supervisor.answers, wrong, strict=True)]
+    counted = np.stack([*best, *repeated, *wrong], axis=1).astype(float)  # in one pass over the weights
+    right, agreed, erred = np.split(bootstrap.measure(lambda weights: weights @ counted).T, 3)
+    with np.errstate(invalid="ignore"):
+        return {"best": right / len(truth), "halfway_agreement_wrong": agreed / erred}
 
 
 def oracle(run: Run, truth: Answers, halves: Answers) -> Mask:
