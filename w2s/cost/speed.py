@@ -102,12 +102,9 @@ class Bench:
         model = self.params.models[name]
         sample = sample or self._assumed(task, settings.batch_size)
         if isinstance(model, Hub):
-            one, share = (
-                self.tuned(task, name, settings, sample),
-                1 / len(sample.shown),
-            )  # an example shows a text, or two
-            tokens = settings.batch_size * one.tokens * share
-            return Pretrained(one.parameters, 0.0, 0.0, one.update * share, tokens, 0.0)
+            one, sides = self.tuned(task, name, settings, sample), len(sample.shown)  # texts that an example shows
+            tokens = settings.batch_size * one.tokens / sides
+            return Pretrained(one.parameters, 0.0, 0.0, one.update / sides, tokens, 0.0)
         base, texts = self._base(name), self.folder / "texts.parquet"
         reads = self._reader(task, name, settings, self.folder)
         method = Method(texts=Before(epochs=1, learning_rate=settings.learning_rate))
