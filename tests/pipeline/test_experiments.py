@@ -34,13 +34,13 @@ def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) ->
     assert '"rev": "workspace"' in page
 
 
-def test_queued_experiments_run_and_compare(workspace: Workspace) -> None:
-    workspace.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.alpha_max=0.25,0.5")
+def test_a_queued_experiment_runs_and_compares(workspace: Workspace) -> None:
+    workspace.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.alpha_max=0.25")
     workspace.run("dvc", "queue", "start")
     deadline = time.monotonic() + 400
-    while (status := workspace.run("dvc", "queue", "status")).count("Success") < 2:
+    while (status := workspace.run("dvc", "queue", "status")).count("Success") < 1:
         assert "Failed" not in status, workspace.run("dvc", "queue", "logs", status.split()[0])
         assert time.monotonic() < deadline, status
         time.sleep(2)
     shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
-    assert {"0.25", "0.5"} <= {row["methods.confidence.alpha_max"] for row in shown}
+    assert {"0.25", "0.75"} <= {row["methods.confidence.alpha_max"] for row in shown}
