@@ -14,15 +14,15 @@ from pathlib import Path
 import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
-from w2s.training.reader import Labelled, Reader
 
 from w2s import records
-from w2s.losses.cross_entropy import cross_entropy
-from w2s.models.heads import load_base
+from w2s.determinism import generator
 from w2s.params import load
+from w2s.settings import reader as reader_of
 from w2s.training.finetune import finetune
 
 TASK, MODEL, ROUNDS = "reviews", "l", 5
+PREDICTED = 256  # texts that Trainer predicts at a time
 
 
 class Half(Dataset):
@@ -39,27 +39,24 @@ class Half(Dataset):
 
 
 def main() -> None:
-    params = load()
-    settings = params.finetune_for(TASK, MODEL).model_copy(update={"epochs": 1, "snapshots": 1})
-    base, half, test = records.BASES / MODEL, records.part(TASK, "student"), records.part(TASK, "test")
-    reader = Reader(params.tasks[TASK], base)
-    examples = Labelled.read(reader, half / "inputs.parquet", half / "truth.parquet")
+    reader = reader_of(load(), TASK, MODEL).tuned_by({"epochs": 1, "snapshots": 1})
+    settings, test = reader.settings, records.inputs(TASK, "test")
+    examples = reader.examples(records.inputs(TASK, "student"), records.truth(TASK, "student"))
     train = Half(examples.items, examples.labels.astype(int).tolist())
-    _, test_items = reader.inputs(test / "inputs.parquet")
+    _, test_items = reader.inputs(test)
     unseen = Half(test_items, [0] * len(test_items))
 
     def ours(folder: Path) -> None:
-        model = load_base(base)
-        order = ("benchmark",)
-        finetune(model, reader, examples, cross_entropy, settings, order, test / "inputs.parquet", folder, "w2s")
+        model = reader.HEAD.load_base(reader.base, settings, generator("benchmark"))
+        finetune(model, reader, examples, ("benchmark",), test, folder, "w2s", "none")
 
     def theirs(folder: Path) -> None:
-        model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
+        model = AutoModelForSequenceClassification.from_pretrained(reader.base, num_labels=2)
         arguments = TrainingArguments(
             output_dir=str(folder),
             num_train_epochs=1,
             per_device_train_batch_size=settings.batch_size,
-            per_device_eval_batch_size=reader.batch,
+            per_device_eval_batch_size=PREDICTED,
             learning_rate=settings.learning_rate,
             report_to=[],
             save_strategy="no",
