@@ -29,8 +29,6 @@ def main() -> None:
         for task, method in itertools.product(block.tasks, block.methods):
             recipe = params.methods[method]
             passed = [rung for weak, strong in pairs for rung in params.grid.passed(recipe, weak, strong)]
-            for model in dict.fromkeys(block.weak):
-                params.finetune_for(task, model)
             for model in dict.fromkeys([*passed, *block.strong]):
                 kind.refuse(method, recipe, params.finetune_for(task, model, recipe))
             for model in dict.fromkeys([*block.weak, *passed, *block.strong]):

@@ -11,7 +11,7 @@ import csv
 import io
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -349,45 +349,37 @@ def comparison(tables: Tables) -> Figure:
     gaps: dict[tuple[str, ...], str] = {
         (row["task"], row["weak"], row["strong"]): f"\ngap {100 * row['gap']:.1f}".replace("-", "−") for row in rows
     }
-    figure, panels, places = _lanes(
+
+    def look(row: Row) -> dict[str, Any]:
+        method = grid.method(row["method"])
+        return (
+            method if row["significant"] else method | {"markerfacecolor": "white", "markeredgecolor": method["color"]}
+        )
+
+    return _differences(
         "Each method against naive finetuning",
         "Test accuracy − that of naive, widest gap between supervisor and ceiling first. Bars are intervals.",
         legend,
         grid,
         rows,
-        limits := _differences(rows),
         "accuracy − naive accuracy (points)",
+        look,
         gaps,
     )
-    for task, axes in panels.items():
-        for row, y in places[task]:
-            look = grid.method(row["method"])
-            look |= {} if row["significant"] else {"markerfacecolor": "white", "markeredgecolor": look["color"]}
-            _interval(axes, row["difference"], row["low"], row["high"], y, limits, look)
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.xaxis.set_major_formatter(POINTS)
-    return figure
 
 
 def overfitting(tables: Tables) -> Figure:
     """What training to the end costs against the best snapshot, which only an oracle could choose (section 5.1.1)."""
     grid = Grid.of(tables)
-    rows = tables["overfitting"]
-    figure, panels, places = _lanes(
+    return _differences(
         "What stopping at the best moment would have gained",
         "Test accuracy at the best snapshot, an oracle’s choice by truth, − at the end. Right of 0: overfitted.",
         [],
         grid,
-        rows,
-        limits := _differences(rows),
+        tables["overfitting"],
         "best snapshot − end (points)",
+        lambda row: grid.method(row["method"]),
     )
-    for task, axes in panels.items():
-        for row, y in places[task]:
-            _interval(axes, row["difference"], row["low"], row["high"], y, limits, grid.method(row["method"]))
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.xaxis.set_major_formatter(POINTS)
-    return figure
 
 
 def saliency(tables: Tables) -> Figure:
@@ -719,11 +711,27 @@ def _lanes(
     return figure, {task: axes for (task,), axes in panels.items()}, places
 
 
-def _differences(rows: Iterable[Row]) -> tuple[float, float]:
-    """An axis that holds every interval, and zero."""
+def _differences(
+    title: str,
+    subtitle: str,
+    legend: list[Line2D],
+    grid: Grid,
+    rows: Sequence[Row],
+    label: str,
+    look: Callable[[Row], dict[str, Any]],
+    notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+) -> Figure:
+    """Differences of students with their intervals, in lanes on an axis that holds them all, and zero."""
     ends = [row[key] for row in rows for key in ("low", "high")]
     room = max(0.01, 0.05 * (max(ends) - min(ends)))
-    return min(0, *ends) - room, max(0, *ends) + room
+    limits = min(0, *ends) - room, max(0, *ends) + room
+    figure, panels, places = _lanes(title, subtitle, legend, grid, rows, limits, label, notes)
+    for task, axes in panels.items():
+        for row, y in places[task]:
+            _interval(axes, row["difference"], row["low"], row["high"], y, limits, look(row))
+        axes.axvline(0, color=INK, linewidth=1, zorder=1)
+        axes.xaxis.set_major_formatter(POINTS)
+    return figure
 
 
 def _points(difference: float) -> str:
