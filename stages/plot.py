@@ -24,7 +24,8 @@ def main() -> None:
             file.write_bytes(image)
     written = PARAMS.read_text(encoding="utf-8")
     with atomic(reports / "report.html") as file:
-        page = report.page(tables, claims, images, experiment.evaluate, written, environment())
+        how = experiment.evaluate, experiment.methods, written, environment()
+        page = report.page(tables, claims, images, *how)
         file.write_text(page, encoding="utf-8")
 
 

@@ -132,6 +132,14 @@ def test_chess_is_asked_of_bootstrapping(gain: float, verdict: str) -> None:
     assert row("bootstrapping-helps-chess", outcome("generation", students))["verdict"] == verdict
 
 
+def test_a_way_without_rungs_says_nothing_of_bootstrapping() -> None:
+    between, neighbours = (Name("student", weak, "chess-l", "bootstrap") for weak in ("chess-xs", "chess-s"))
+    task = outcome("generation", {between: {"over_naive": 0.05}, neighbours: {"over_naive": 0.0}})
+    task.means[neighbours]["over_naive"][:] = 0  # the same student as by naive, in every replicate
+    found = row("bootstrapping-helps-chess", task)
+    assert (found["comparisons"], found["effect"]) == (1, 0.05)
+
+
 def test_reward_modelling_is_compared_with_the_lowest_other_setting() -> None:
     chess = {Name("student", "chess-xs", "chess-l", "naive"): {"pgr": 0.3}}
     tasks = [outcome("classification", of("pgr")(0.5)), outcome("generation", chess)]

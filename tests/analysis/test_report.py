@@ -27,10 +27,11 @@ from stages import plot
 from w2s.analysis import figures, report
 from w2s.analysis.environment import environment
 from w2s.analysis.evaluation import COLUMNS
-from w2s.params import Evaluate
+from w2s.params import Evaluate, load
 
 ROOT = Path(__file__).parents[2]
 EVALUATE = Evaluate(seed=0, resamples=1000, confidence=0.95, smallest_gap=0.05)
+RECIPES = load(ROOT / "params.yaml").methods
 SIZES = {"xs": 11_184, "s": 26_432, "m": 35_136, "l": 102_272}
 ACCURACY = {"xs": 0.58, "s": 0.76, "m": 0.9, "l": 0.985}
 RECOVERED = {"naive": 0.25, "confidence": 0.7}
@@ -253,7 +254,7 @@ def tables(folder: Path, *blocks: dict[str, Any], **variation: Any) -> figures.T
 def page(folder: Path, *blocks: dict[str, Any], **variation: Any) -> str:
     found = tables(folder, *blocks, **variation)
     images = {name: b"\x89PNG" for name in figures.FIGURES if found[name]}
-    return report.page(found, CLAIMS, images, EVALUATE, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
+    return report.page(found, CLAIMS, images, EVALUATE, RECIPES, "grid: {tasks: [<reviews>]}\n", {"commit": "abc"})
 
 
 def text(html: str) -> str:
@@ -574,6 +575,14 @@ def test_any_number_of_methods_look_different_and_fit_the_legend(tmp_path: Path)
     found = tables(tmp_path, recovered={"naive": 0.2} | dict.fromkeys(names, 0.5))
     grid = figures.Grid.of(found)
     assert len({(*grid.method(method).values(),) for method in grid.methods}) == 15
+    views = grid.tasks["reviews"].views
+    assert [*views] == ["1 of 3", "2 of 3", "3 of 3"]
+    assert {name for view in views.values() for name in view} == {*grid.methods}
+    for view in views.values():
+        assert view[0] == "naive"
+        assert len({grid.method(method)["color"] for method in view}) == len(view)
+    panels = [axes.get_title("left") for axes in drawn("curves", found).axes]
+    assert panels[:4] == ["xs → m · 1 of 3", "xs → m · 2 of 3", "xs → m · 3 of 3", "xs → l · 1 of 3"]
     figure = drawn("comparison", found)
     (legend,) = figure.legends
     assert legend.get_window_extent().x1 <= figure.bbox.x1

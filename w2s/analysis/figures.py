@@ -38,7 +38,8 @@ LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
 INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
 SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#009e73", "#e69f00")
-METHOD_COLOURS = ("#7b828e", "#882255", "#44aa99", "#999933", "#332288", "#cc6677")
+BASELINE_COLOUR = "#7b828e"
+METHOD_COLOURS = ("#882255", "#44aa99", "#999933", "#332288", "#cc6677")
 METHOD_MARKERS = "osD^vP"
 SIDE_BY_SIDE = 4  # tasks of a setting that are shown one by one; of more, the median
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
@@ -144,6 +145,14 @@ class Block:
         return [method for method in dict.fromkeys(self.ceilings.values()) if method != self.ceiling]
 
     @property
+    def views(self) -> dict[str, list[str]]:
+        """Methods that a panel can show together, each in another colour: the baseline and some others; by title."""
+        others, some = [method for method in self.methods if method != self.baseline], len(METHOD_COLOURS)
+        parts = [others[start : start + some] for start in range(0, max(1, len(others)), some)]
+        titles = [f"{part} of {len(parts)}" if len(parts) > 1 else "" for part in range(1, len(parts) + 1)]
+        return {title: [self.baseline, *part] for title, part in zip(titles, parts, strict=True)}
+
+    @property
     def pairs(self) -> list[tuple[str, str]]:
         return [(weak, strong) for weak in self.weak for strong in self.strong]
 
@@ -187,9 +196,14 @@ class Grid:
         return SUPERVISOR_COLOURS[self.weak.index(weak) % len(SUPERVISOR_COLOURS)]
 
     def method(self, method: str) -> dict[str, Any]:
-        lap, index = divmod(self.methods.index(method), len(METHOD_COLOURS))
-        markers = METHOD_MARKERS[lap % len(METHOD_MARKERS) :] + METHOD_MARKERS  # another marker each time round
-        return {"color": METHOD_COLOURS[index], "marker": markers[index]}
+        """The baseline is grey; of the others, those that meet in a view differ in colour, and all in their look."""
+        baseline = next(block.baseline for block in self.tasks.values())
+        if method == baseline:
+            return {"color": BASELINE_COLOUR, "marker": METHOD_MARKERS[0]}
+        place = [other for other in self.methods if other != baseline].index(method)
+        colours, markers = len(METHOD_COLOURS), len(METHOD_MARKERS)
+        marker = METHOD_MARKERS[(1 + place % colours + place // colours) % markers]  # another each time round
+        return {"color": METHOD_COLOURS[place % colours], "marker": marker}
 
     def label(self, task: str, *rest: str) -> str:
         """A panel's title; the task goes without saying when there is only one."""
@@ -431,10 +445,16 @@ def agreement(tables: Tables) -> Figure:
                 for subset, look in subsets.items()
             ),
         ],
-        [[(task, weak) for weak in [*block.weak, *block.simulated]] for task, block in grid.tasks.items()],
+        [
+            [
+                *((task, weak, view) for weak in block.weak for view in block.views),
+                *((task, name, "") for name in block.simulated),
+            ]
+            for task, block in grid.tasks.items()
+        ],
     )
-    for (task, weak), axes in panels.items():
-        for method in grid.tasks[task].methods:
+    for (task, weak, view), axes in panels.items():
+        for method in grid.tasks[task].views.get(view, grid.tasks[task].methods):
             for subset, look in subsets.items():
                 rows = tables["agreement"].select(task=task, weak=weak, method=method, subset=subset)
                 rows = sorted(
@@ -444,7 +464,8 @@ def agreement(tables: Tables) -> Figure:
                 y, low, high = ([row[key] for row in rows] for key in ("agreement", "low", "high"))
                 axes.fill_between(x, low, high, color=grid.method(method)["color"], alpha=0.13, linewidth=0)
                 axes.plot(x, y, **grid.method(method) | look)
-        axes.set_title(grid.label(task, weak if weak in grid.tasks[task].simulated else f"students of {weak}"))
+        whose = weak if weak in grid.tasks[task].simulated else f"students of {weak}"
+        axes.set_title(grid.label(task, whose, view))
         axes.set_ylim(-0.02, 1.02)
         _sizes(axes, grid, grid.tasks[task].strong)
         _percent(axes, "agreement")
@@ -465,7 +486,7 @@ def curves(tables: Tables) -> Figure:
         legend,
         _by_pair(grid),
     )
-    for (task, weak, strong), axes in panels.items():
+    for (task, weak, strong, view), axes in panels.items():
         for row in tables["summary"].select(task=task, role="supervisor", weak=weak, metric="accuracy"):
             axes.axhline(row["value"], color=grid.supervisor(weak), linestyle=":", linewidth=1.6)
         block = grid.tasks[task]
@@ -473,7 +494,7 @@ def curves(tables: Tables) -> Figure:
             ceiling = tables["curves"].select(task=task, role="ceiling", strong=strong, method=method)
             x, y = ([row[key] for row in ceiling] for key in ("progress", "accuracy"))
             axes.plot(x, y, color=INK, linestyle=style, linewidth=1.2)
-        for method in block.methods:
+        for method in block.views[view]:
             rows = tables["curves"].select(task=task, role="student", weak=weak, strong=strong, method=method)
             x, y, low, high, agreed = (
                 [row[key] for row in rows] for key in ("progress", "accuracy", "low", "high", "agreement")
@@ -482,7 +503,7 @@ def curves(tables: Tables) -> Figure:
             axes.fill_between(x, low, high, color=look["color"], alpha=0.15, linewidth=0)
             axes.plot(x, y, **look, markevery=[-1], clip_on=False, zorder=3)
             axes.plot(x, agreed, color=look["color"], linestyle="--", linewidth=1.3)
-        axes.set_title(grid.label(task, f"{weak} → {strong}"))
+        axes.set_title(grid.label(task, f"{weak} → {strong}", view))
         axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
         _percent(axes, "test examples", "share of training done")
     return figure
@@ -553,19 +574,19 @@ def calibration(tables: Tables) -> Figure:
         "Calibration: stated probability against what came true",
         "How often what a model states of a test example comes true. Larger points hold more examples.",
         legend,
-        [[(task, *pair) for pair in grid.tasks[task].pairs] for task in tasks],
+        [[(task, *pair, view) for pair in grid.tasks[task].pairs for view in grid.tasks[task].views] for task in tasks],
         columns=4,
     )
-    for (task, weak, strong), axes in panels.items():
+    for (task, weak, strong, view), axes in panels.items():
         axes.plot([0, 1], [0, 1], color=FAINT, linewidth=1.2, zorder=1)
         table = tables["calibration"]
         ceiling = table.select(task=task, role="ceiling", strong=strong, method=grid.tasks[task].ceiling)
         _reliability(axes, ceiling, INK, "o", 1.3)
         _reliability(axes, table.select(task=task, role="supervisor", weak=weak), grid.supervisor(weak), "o", 1.3)
-        for method in grid.tasks[task].methods:
+        for method in grid.tasks[task].views[view]:
             student = table.select(task=task, role="student", weak=weak, strong=strong, method=method)
             _reliability(axes, student, **grid.method(method), width=1.8)
-        axes.set_title(grid.label(task, f"{weak} → {strong}"))
+        axes.set_title(grid.label(task, f"{weak} → {strong}", view))
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         _percent(axes, "share that came true", "stated probability")
     return figure
@@ -740,9 +761,11 @@ def _points(difference: float) -> str:
 
 
 def _by_pair(grid: Grid) -> list[list[tuple[str, ...]]]:
-    """A panel a pair, a row a supervisor."""
+    """A panel a pair and view of its methods, from a new row for each supervisor."""
     return [
-        [(task, weak, strong) for strong in block.strong] for task, block in grid.tasks.items() for weak in block.weak
+        [(task, weak, strong, view) for strong in block.strong for view in block.views]
+        for task, block in grid.tasks.items()
+        for weak in block.weak
     ]
 
 

@@ -15,7 +15,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2s.analysis.figures import Block, Grid, Row, Tables, distinct, human
 from w2s.analysis.metrics import CHANCE
-from w2s.params import Evaluate
+from w2s.analysis.recipes import told
+from w2s.params import Evaluate, Method
 
 Status = Literal["holds", "does not hold", "undecided"]
 
@@ -25,15 +26,6 @@ ASKS = {  # what a task of each setting is
     "preference": "a reward model scores two texts, which gives P(first is better); it is half of the time, so that "
     "chance is 50\u202f%.",
     "generation": "a prompt is answered in words; only exactly the true answer is right, and there is no chance level.",
-}
-METHODS = {  # what each does
-    "naive": "finetunes the strong model on the weak labels as they are (paper, section 4.2).",
-    "confidence": "adds a loss that strengthens a student’s confidence in its own predictions, also where they "
-    "contradict the weak labels (paper, section 4.3.2).",
-    "bootstrap": "passes the labels on through the models between supervisor and student: each learns them and labels "
-    "anew for the next larger one (paper, section 4.3.1).",
-    "generative": "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2); so does "
-    "the ceiling that its students are held against.",
 }
 
 
@@ -282,6 +274,7 @@ def page(
     claims: Mapping[str, Any],
     figures: Mapping[str, bytes],
     evaluate: Evaluate,
+    recipes: Mapping[str, Method],
     parameters: str,
     environment: Mapping[str, str],
 ) -> str:
@@ -313,7 +306,7 @@ def page(
     return template.get_template("report.html.j2").render(
         answers={setting: answer(results, setting, evaluate.confidence) for setting in grid.settings},
         asks=ASKS,
-        methods={method: METHODS[method] for method in grid.methods if method in METHODS},
+        methods={method: told(recipes[method]) for method in grid.methods},
         checks=checks(results),
         results=results,
         grid=grid,
