@@ -48,6 +48,13 @@ def test_checkpointing_keeps_less() -> None:
     assert checkpointed == 2 * (2 * 40 + 34) * 1000
 
 
+def test_a_language_model_keeps_a_logit_for_every_word_and_two_more_numbers() -> None:
+    settings = settings_with()
+    assert memory.per_token(64, 2, settings, words=50_000) == memory.per_token(64, 2, settings) + 3 * 4 * 50_000
+    frozen = settings_with(tune="head")
+    assert memory.per_token(64, 2, frozen, words=50_000) == memory.per_token(64, 2, frozen)
+
+
 def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with(batch_size=32, context=512)
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)

@@ -49,7 +49,8 @@ class Head(nn.Module):
         self.body = tuning.adapt(body, settings, rng)
         self.tune = settings.tune
         sizes = self.parameter_count, self.trainable, width(config), config.get_text_config().num_hidden_layers
-        self.budget = Budget(memory.budget(*sizes, settings, str(where)))
+        words = 0 if body.get_output_embeddings() is None else config.get_text_config().vocab_size
+        self.budget = Budget(memory.budget(*sizes, settings, str(where), words))
         self.to(hardware.device())
 
     @property

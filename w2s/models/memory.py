@@ -15,16 +15,18 @@ def states(parameters: int, trainable: int, settings: Finetune) -> int:
     return (2 if half else 4) * parameters + 16 * trainable
 
 
-def per_token(hidden: int, layers: int, settings: Finetune) -> int:
+def per_token(hidden: int, layers: int, settings: Finetune, words: int = 0) -> int:
     """Bytes of activations kept for the backward pass, a token (Korthikanti et al., 2022, equation 2, without the
     attention matrix, which fused kernels never store); with checkpointing each layer's input and one whole layer.
+
+    A language model of so many `words` also has, in fp32, their logits, these as logarithms of P, and the slopes.
     """
-    size = 1 if hardware.half(settings) else 2  # the count is for 16 bits
+    size, logits = 1 if hardware.half(settings) else 2, 12 * words  # the count is for 16 bits
     if settings.tune == "head":
         return 34 * hidden * size  # one layer at a time, nothing kept
     if settings.gradient_checkpointing:
-        return (2 * layers + 34) * hidden * size
-    return 34 * layers * hidden * size
+        return (2 * layers + 34) * hidden * size + logits
+    return 34 * layers * hidden * size + logits
 
 
 def require(needed: int, settings: Finetune, where: str) -> None:
@@ -39,12 +41,14 @@ def require(needed: int, settings: Finetune, where: str) -> None:
         )
 
 
-def budget(parameters: int, trainable: int, hidden: int, layers: int, settings: Finetune, where: str) -> int:
+def budget(
+    parameters: int, trainable: int, hidden: int, layers: int, settings: Finetune, where: str, words: int = 0
+) -> int:
     """Padded tokens of one forward pass: `micro_batch`, or what fits this machine, at most a whole batch.
 
     Raises `UserError` when not even one text of `settings.context` tokens fits.
     """
-    held, each = states(parameters, trainable, settings), per_token(hidden, layers, settings)
+    held, each = states(parameters, trainable, settings), per_token(hidden, layers, settings, words)
     require(held + settings.context * each, settings, where)
     if settings.micro_batch != "auto":
         return settings.micro_batch
