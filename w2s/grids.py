@@ -3,10 +3,8 @@
 import re
 from pathlib import Path
 
-from ruamel.yaml import YAML, YAMLError
-
 from w2s.errors import UserError
-from w2s.params import PARAMS, Grid, load, validate
+from w2s.params import PARAMS, Grid, load, read, validate
 from w2s.records import atomic
 
 BLOCK = re.compile(r"^grid:.*?(?=^[\w#]|\Z)", re.MULTILINE | re.DOTALL)
@@ -14,16 +12,12 @@ BLOCK = re.compile(r"^grid:.*?(?=^[\w#]|\Z)", re.MULTILINE | re.DOTALL)
 
 def put(file: Path) -> None:
     """Replace the `grid` of params.yaml by that of `file`, and no other letter. Raises `UserError`."""
-    try:
-        text = file.read_text(encoding="utf-8")
-        content = YAML(typ="safe", pure=True).load(text)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise UserError(f"{file}: cannot be read as YAML ({error})") from None
+    text, content = read(file)
     if not isinstance(content, dict) or list(content) != ["grid"]:
         raise UserError(f"{file}: must hold one key, grid")
     validate(Grid, content["grid"], f"{file}: grid")
     load()  # a sound params.yaml, whose grid may be replaced
-    given, params = BLOCK.search(text), Path(PARAMS).read_text(encoding="utf-8")
+    given, (params, _) = BLOCK.search(text), read(PARAMS)
     if not (given and BLOCK.search(params)):
         raise UserError(f"{file if not given else PARAMS}: `grid:` must begin a line")
     with atomic(Path(PARAMS)) as temporary:

@@ -388,16 +388,22 @@ class Params(Strict):
         return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")
 
 
-def load(path: str | Path = PARAMS) -> Params:
-    """Read and check the whole file; raises `UserError` that names the key, what was found and what is allowed."""
+def read(path: str | Path) -> tuple[str, Any]:
+    """A YAML file's text and content; raises `UserError`."""
     try:
-        content = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))  # as DVC reads it
+        text = Path(path).read_text(encoding="utf-8")
+        return text, YAML(typ="safe", pure=True).load(text)  # as DVC reads it
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{line} ({getattr(error, 'problem', error)})") from None
+
+
+def load(path: str | Path = PARAMS) -> Params:
+    """Read and check the whole file; raises `UserError` that names the key, what was found and what is allowed."""
+    _, content = read(path)
     params = validate(Params, content, str(path))
     for key, names, catalogue in _references(params):
         for name in names:

@@ -7,7 +7,7 @@ temporary name and renamed when whole, so that no later stage can read half of o
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -125,6 +125,18 @@ def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
     """Write columns as Parquet, whole or not at all."""
     with atomic(path) as temporary:
         pq.write_table(pa.table(columns, schema=schema), temporary, write_page_checksum=True)
+
+
+def write_predictions(
+    folder: Path, labels: pa.Schema, ids: pa.ChunkedArray, taken: Sequence[tuple[int, np.ndarray]]
+) -> None:
+    """Write predictions.parquet: what was answered to the inputs `ids` at each step of training."""
+    columns = {
+        "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
+        "id": ids.to_pylist() * len(taken),
+        labels[1].name: np.concatenate([answers for _, answers in taken]),
+    }
+    write(folder / "predictions.parquet", pa.schema([STEP, *labels]), columns)
 
 
 def write_json(path: Path, content: Any) -> None:

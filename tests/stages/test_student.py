@@ -224,3 +224,12 @@ def test_few_shots_stand_before_every_question(kind: str) -> None:
     (answers,) = predicted(made("few-shot"))
     assert answers.tolist() == reader.untaught(asked, lead).tolist()
     assert answers.tolist() != reader.untaught(asked).tolist()
+
+
+def test_more_shots_than_the_model_reads_are_refused(kind: str) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["finetune"]["context"] = 24
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError, match=r"params.yaml: shots: 4 examples take \d+ tokens, but l reads 24; show fewer"):
+        student.main("mine", "xs", "l", "few-shot", 0)
+    assert not made("few-shot").exists()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import nn
 
@@ -70,27 +69,19 @@ def finetune(
             taken[-1] = (step, nearest.answers)
         return {"agreement": float(reader.agree(said, validation.labels).mean())}
 
-    steps = settings.epochs * -(-len(examples.items) // settings.batch_size)
-    recipe = Recipe(
-        steps, settings.learning_rate, settings.warmup, settings.weight_decay, settings.clip, threads=settings.threads
-    )
+    recipe = Recipe.of(settings, len(examples.items))
     loss = loss or (reader.LOSSES or {}).get("cross_entropy", cross_entropy)
     updates = _updates(model, reader, examples, loss, generator(*seed))
     train(model, updates, recipe, out / "live", name, snapshot, settings.snapshots)
     if stop:
         model.load_state_dict(nearest.weights, strict=False)
-    predictions = {
-        "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
-        "id": ids.to_pylist() * len(taken),
-        reader.LABELS[1].name: np.concatenate([answers for _, answers in taken]),
-    }
-    records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
+    records.write_predictions(out, reader.LABELS, ids, taken)
     reader.keep_features(model, ids.to_pylist(), items, out)
     run = {
         "parameters": model.parameter_count,
         "trainable": model.trainable,
         "examples": len(examples.items),
-        "steps": steps,
+        "steps": recipe.steps,
         "precision": hardware.precision(settings.precision),
         "micro_batch": model.budget.tokens,
     } | ({"stopped": nearest.step} if stop else {})

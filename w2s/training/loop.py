@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from accelerate import Accelerator
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from w2s.determinism import prepare_torch
 from w2s.errors import UserError
+from w2s.params import Finetune
 
 Meter = dict[str, float]  # what is logged, by name
 Backward = Callable[[Tensor], None]
@@ -32,6 +33,13 @@ class Recipe:
     clip: float
     betas: tuple[float, float] = (0.9, 0.999)
     threads: int = 1
+
+    @classmethod
+    def of(cls, settings: Finetune, examples: int) -> Self:
+        """Finetuning on so many examples."""
+        steps = settings.epochs * -(-examples // settings.batch_size)
+        pace = settings.learning_rate, settings.warmup, settings.weight_decay, settings.clip
+        return cls(steps, *pace, threads=settings.threads)
 
     def rate(self, step: int) -> float:
         """The fraction of the peak learning rate used in update `step` (from 0)."""

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import torch
 
 from w2s import records
 from w2s.determinism import generator
+from w2s.errors import UserError
 from w2s.models.checkpoints import size
 from w2s.settings import Reader
 
@@ -18,15 +18,17 @@ def prompt(
     """Write to `out` what the base model answers to test inputs, and run.json, as `finetune` does.
 
     All test inputs see the same `shots` examples, drawn by `seed`; where labels are probabilities, as many are thought
-    true as false. What does not fit the context is cut at the front.
+    true as false. A prompt too long for the context is cut at the front; `UserError` where the examples alone are.
     """
     shown, asked = records.read(inputs, reader.INPUTS), records.read(test, reader.INPUTS)
     given = records.aligned(records.read_labels(labels), shown["id"], labels)
     order = torch.randperm(len(given), generator=generator("shots", *seed)).numpy()
     drawn = np.sort(reader.mixed(order, given)[:shots])  # in the order of the file, which says nothing of answers
     lead = "".join(f"{text}\n\n" for text in reader.shown(shown.take(drawn), given[drawn]))
+    if (tokens := len(reader.tokenizer(lead)["input_ids"])) >= reader.context:
+        says = f"{shots} examples take {tokens} tokens, but {reader.base.name} reads {reader.context}; show fewer"
+        raise UserError(f"params.yaml: shots: {says}")
     answers = reader.untaught(asked, lead)
-    predictions = {"step": np.zeros(len(answers), np.int32), "id": asked["id"], reader.LABELS[1].name: answers}
-    records.write(out / "predictions.parquet", pa.schema([records.STEP, *reader.LABELS]), predictions)
+    records.write_predictions(out, reader.LABELS, asked["id"], [(0, answers)])
     record = {"parameters": size(reader.base)["parameters"], "trainable": 0, "examples": len(drawn), "steps": 0}
     records.write_json(out / "run.json", record)

@@ -30,17 +30,14 @@ def start(
     if method.texts is None:
         yield reader.base
         return
-    settings, how = reader.settings, method.texts
+    settings = reader.settings.model_copy(update=method.texts.model_dump())
     model = LanguageHead.load_base(reader.base, settings, generator())
     found = records.read(texts, records.strings("id", "text"))["text"].to_pylist()
+    reader.tokenizer.truncation_side = "right"  # a text is learnt from its beginning
     documents = reader.tokenizer(found, truncation=True, max_length=reader.context)["input_ids"]
     documents = [document for document in documents if len(document) > 1]
-    steps = how.epochs * -(-len(documents) // settings.batch_size)
-    recipe = Recipe(
-        steps, how.learning_rate, settings.warmup, settings.weight_decay, settings.clip, threads=settings.threads
-    )
     updates = _updates(model, reader, documents, generator("texts", *seed))
-    train(model, updates, recipe, out / "texts", f"{name}: texts")
+    train(model, updates, Recipe.of(settings, len(documents)), out / "texts", f"{name}: texts")
     with TemporaryDirectory() as folder:
         model.save(Path(folder), whole=True)
         del model, updates
