@@ -19,7 +19,7 @@ methods: $(VENV)/runtime  ## every method over five seeds; leaves its grid in pa
 	python -m w2s verdict
 
 test: $(VENV)/test
-	python -m pytest
+	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 lint: $(VENV)/test
 	ruff check .

@@ -28,6 +28,15 @@ from w2s.settings import Reader
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("w2s")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker gets all tests that share a costly fixture: the micro grid, which goes first, or a file's."""
+    shared = {item: "reproduced" in getattr(item, "fixturenames", ()) for item in items}
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("micro" if shared[item] else str(item.path)))
+    items.sort(key=lambda item: not shared[item])
+
+
 WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]
 
 
