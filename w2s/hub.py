@@ -53,4 +53,4 @@ def snapshot(
 def _cause(error: BaseException) -> str:
     while error.__cause__:
         error = error.__cause__
-    return " ".join(f"{type(error).__name__}: {error}".split())[:120]
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]  # a path in it stays whole
