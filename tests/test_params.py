@@ -264,6 +264,7 @@ def test_the_committed_parameters_load() -> None:
                 "rounds": {"rounds": 2},
                 "loss": {"loss": "kl"},
                 "labels": {"labels": "hard"},
+                "finetune": {"finetune": {"tune": "lora"}},
                 "alpha_max (an option of a loss)": {"alpha_max": 0.5},
             }.items()
         ),
