@@ -17,7 +17,7 @@ from w2s import records
 from w2s.errors import UserError
 from w2s.models.checkpoints import MissingHeadError, load_tokenizer
 from w2s.models.heads import LanguageHead
-from w2s.params import Before, Method
+from w2s.params import Before, Clean, Method
 from w2s.records import TEXTS
 from w2s.settings import Labelled, setting
 from w2s.settings.generation import Setting, likelihood
@@ -296,6 +296,22 @@ def test_answers_agree_if_they_are_the_same(speakers: dict[str, Path]) -> None:
             Method(loss="cross_entropy", texts=Before(epochs=1, learning_rate=0.1)),
             "lora",
             "params.yaml: methods.mine.texts: goes with tune: full, not with lora",
+        ),
+        (
+            Method(loss="cross_entropy", labels="hard"),
+            "full",
+            "params.yaml: methods.mine.labels: not in generation: answers in words are hard labels already",
+        ),
+        (
+            Method(loss="cross_entropy", clean=Clean(by="logistic", action="relabel", share=0.1)),
+            "full",
+            "params.yaml: methods.mine.clean: not in generation: probes need one yes or no, not answers in words",
+        ),
+        (
+            Method(loss="cross_entropy", probe=Before(epochs=1, learning_rate=0.1)),
+            "full",
+            "params.yaml: methods.mine.probe: not in generation: models that answer in words have no new head to train "
+            "first",
         ),
     ],
 )

@@ -9,13 +9,15 @@ import pytest
 import torch
 import yaml
 
-from stages import recipe, student
+from stages import ceiling, recipe, student
 from tests.conftest import SETTINGS, WORDS
 from w2s import params as parameters
 from w2s import records, settings
-from w2s.determinism import generator
+from w2s.determinism import generator, numpy_generator
 from w2s.errors import UserError
 from w2s.pretraining import embedded
+from w2s.settings import Labelled
+from w2s.training.cleaning import cleaned
 from w2s.training.finetune import finetune
 
 LADDER = {"xs": 8, "s": 16, "m": 24, "l": 32}  # width
@@ -29,9 +31,11 @@ METHODS: dict[str, dict[str, object]] = {
     "stop": {"stop": "weak"},
     "probe-first": {"probe": {"epochs": 2, "learning_rate": 0.05}},
     "few-shot": {"shots": 4},
+    "clean": {"clean": {"by": "neighbours", "action": "filter", "share": 0.25}, "labels": "hard"},
 }
-NOT_IN_WORDS = ("hard", "probe-first")
+NOT_IN_WORDS = ("hard", "probe-first", "clean")
 KINDS = {"classification": "p", "generation": "answer"}
+SCHEMAS = {"classification": records.LABELS, "generation": records.ANSWERS}
 ANSWERS = {"true": ["yes", "good"], "false": ["no"]}
 ORDER = ("student", "mine", 0)
 
@@ -51,8 +55,9 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         records.write(records.inputs("mine", part), records.TEXTS, {"id": ids, "text": texts, "group": ids})
         p = np.clip([text.count("o") / 8 + rng.normal(0, 0.1) for text in texts], 0, 1)
         said = {"p": p, "answer": np.where(p > 0.5, "good room", "bad")}[KINDS[kind]]
-        schema = {"p": records.LABELS, "answer": records.ANSWERS}[KINDS[kind]]
-        records.write(records.weak_labels("mine", "xs", 0) / f"{part}.parquet", schema, {"id": ids, KINDS[kind]: said})
+        records.write(
+            records.weak_labels("mine", "xs", 0) / f"{part}.parquet", SCHEMAS[kind], {"id": ids, KINDS[kind]: said}
+        )
     empty = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
     grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0], **dict.fromkeys((*KINDS, "preference"), empty)}
     methods = [name for name in METHODS if kind == "classification" or name not in NOT_IN_WORDS]
@@ -65,7 +70,9 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "finetune": SETTINGS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
         "evaluate": {"seed": 0, "resamples": 100, "confidence": 0.9, "smallest_gap": 0.1},
         "corpora": {"none": {"family": "reviews", "seed": 0, "documents": 1}},
-        "tasks": {"mine": {"family": "local", "setting": kind, "answer_tokens": 2, "answers": ANSWERS}},
+        "tasks": {
+            "mine": {"family": "local", "setting": kind, "corpus": "none", "answer_tokens": 2, "answers": ANSWERS}
+        },
         "models": {name: model | {"hidden": width} for name, width in LADDER.items()},
         "methods": METHODS,
     }
@@ -170,7 +177,7 @@ def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: 
         given = 0.25 + given / 2
     records.write(
         weak / "validation.parquet",
-        records.LABELS if kind == "classification" else records.ANSWERS,
+        SCHEMAS[kind],
         {"id": [*map(str, range(16))], KINDS[kind]: given},
     )
     for method in ("naive", "stop"):
@@ -205,6 +212,40 @@ def test_a_probe_first_hands_its_head_to_the_student(kind: str) -> None:
     assert np.array_equal(predicted(made("probe-first")), predicted(Path("by-hand/all")))
     student.main("mine", "xs", "l", "naive", 0)
     assert not np.array_equal(predicted(made("naive")), predicted(made("probe-first")))
+
+
+@pytest.mark.parametrize("kind", ["classification"], indirect=True)
+def test_cleaned_labels_are_those_that_base_features_leave(kind: str) -> None:
+    """As if a student had been given only the examples that a cleaning of the base's own features keeps."""
+    student.main("mine", "xs", "l", "clean", 0)
+    reader = settings.reader(parameters.load(), "mine", "l")
+    inputs, test = records.inputs("mine", "student"), records.inputs("mine", "test")
+    given = reader.examples(inputs, records.weak_labels("mine", "xs", 0) / "student.parquet")
+    frozen = reader.HEAD.load_base(reader.base, reader.tuned_by({"tune": "head"}).settings, generator())
+    features, how = reader.features(frozen, given.items), parameters.load().methods["clean"].clean
+    labels, kept = cleaned(features, given.labels, how, numpy_generator("clean", *ORDER))
+    assert len(kept) == 36
+    examples = Labelled([given.items[index] for index in kept], np.round(labels))
+    model = reader.HEAD.load_base(reader.base, reader.settings, generator())
+    finetune(model, reader, examples, ORDER, test, Path("by-hand"), "by hand", "none")
+    assert np.array_equal(predicted(made("clean")), predicted(Path("by-hand")))
+    assert json.loads((made("clean") / "run.json").read_text())["examples"] == 36
+
+
+def test_a_ceiling_of_few_shots_is_shown_truth(kind: str) -> None:
+    """It answers as a student does whose supervisor is always right."""
+    weak = records.weak_labels("mine", "xs", 0) / "student.parquet"
+    given = records.read_labels(weak)
+    said = given[KINDS[kind]].to_numpy()[::-1]
+    truth = np.round(said) if kind == "classification" else said
+    records.write(records.truth("mine", "student"), SCHEMAS[kind], {"id": given["id"], KINDS[kind]: truth})
+    ceiling.main("mine", "l", "few-shot", 0)
+    student.main("mine", "xs", "l", "few-shot", 0)
+    found = Path("models/ceiling/mine/l/few-shot/0")
+    assert predicted(found).tolist() != predicted(made("few-shot")).tolist()
+    shutil.copy(records.truth("mine", "student"), weak)
+    student.main("mine", "xs", "l", "few-shot", 0)
+    assert predicted(found).tolist() == predicted(made("few-shot")).tolist()
 
 
 def test_few_shots_stand_before_every_question(kind: str) -> None:
