@@ -77,12 +77,17 @@ def generative(gain: float) -> dict:
     return {STUDENT: {"pgr": 0.4}, STUDENT._replace(method="generative"): {"pgr": 0.4 + gain}}
 
 
+def of_chess(means: dict) -> dict:
+    return {name._replace(weak=f"chess-{name.weak}", strong=f"chess-{name.strong}"): m for name, m in means.items()}
+
+
 CASES = {
     "students-beat-supervisors": ("classification", of("over_supervisor")),
     "pgr-grows-with-student-size": ("classification", ladder("pgr")),
     "confidence-helps-most-at-large-gaps": ("classification", with_gaps),
     "students-overfit-weak-errors": ("classification", of("overfit")),
     "students-come-to-repeat-errors": ("preference", of("late_agreement_wrong")),
+    "larger-students-agree-less": ("generation", lambda rise: of_chess(ladder("agreement")(-rise))),
     "larger-students-repeat-fewer-errors": ("classification", lambda rise: ladder("agreement_wrong")(-rise)),
     "few-shot-approaches-finetuning": ("classification", prompted),
     "generative-finetuning-helps-reward-modelling": ("preference", of("over_naive", "generative")),

@@ -175,9 +175,18 @@ def students_overfit_weak_errors(tasks: Tasks) -> Effects:
 def students_come_to_repeat_errors(tasks: Tasks) -> Effects:
     """Late in training, naive students come to repeat their supervisor's errors.
 
-    Agreement where the supervisor is wrong: at the end − halfway through training.
+    Agreement where the supervisor is wrong: at the end − at the snapshot nearest to half of the training.
     """
     return values(tasks, "late_agreement_wrong")
+
+
+@claim("5.1.2", *EVERY, needs=TWO_SIZES)
+def larger_students_agree_less(tasks: Tasks) -> Effects:
+    """Larger students agree less with the same supervisor.
+
+    Agreement on all test examples: a supervisor's smallest naive student − its largest.
+    """
+    return [-rise for rise in along_sizes(tasks, "agreement")]
 
 
 @claim("5.1.2", *EVERY, needs=TWO_SIZES)
@@ -229,7 +238,8 @@ def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
 def generative_finetuning_helps_reward_modelling(tasks: Tasks) -> Effects:
     """Generative finetuning first makes better students in reward modelling.
 
-    Accuracy of the generative student − that of the naive one, in preference tasks.
+    Accuracy of the generative student − that of the naive one, in preference tasks. The unlabelled texts of the embedded
+    one end in their own reviewers' verdicts: no preferences, but what judges go by.
     """
     return values(tasks, "over_naive", "generative")
 
@@ -238,7 +248,8 @@ def generative_finetuning_helps_reward_modelling(tasks: Tasks) -> Effects:
 def generative_finetuning_recovers_more(tasks: Tasks) -> Effects:
     """In reward modelling, generative finetuning recovers more of the gap, though it raises the ceiling too.
 
-    PGR of the generative student (against the ceiling of its own method, if it has one) − naive PGR.
+    PGR of the generative student (against the ceiling of its own method, if it has one) − naive PGR. Of the texts of
+    the embedded task, the same is to be said.
     """
     both = [(task.means[name], task.means.get(name._replace(method="generative"), {})) for task, name in pairs(tasks)]
     return [generative["pgr"] - naive["pgr"] for naive, generative in both if "pgr" in naive and "pgr" in generative]
