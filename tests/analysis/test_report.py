@@ -61,6 +61,11 @@ CLAIMS: dict[str, Any] = {
             **{"effect": 0.081, "low": 0.06, "high": 0.102, "comparisons": 4, "verdict": "holds", "why": ""},
         },
         {
+            **{"id": "a", "setting": "preference", "claim": "Students win.", "section": "4.2", "test": "By this."},
+            **{"effect": None, "low": None, "high": None, "comparisons": 0, "verdict": "not tested"},
+            "why": "nothing to prefer",
+        },
+        {
             **{"id": "b", "setting": "", "claim": "Chess is odd.", "section": "", "test": "By that.", "comparisons": 0},
             **{"effect": None, "low": None, "high": None, "verdict": "not tested", "why": "needs two boards"},
         },
@@ -426,10 +431,9 @@ def test_of_answers_in_words_nothing_is_said_that_needs_probabilities(tmp_path: 
 
 def test_claims_stand_on_the_page_with_their_verdicts(tmp_path: Path) -> None:
     read = text(page(tmp_path)).split("Which of the paper’s claims hold here?")[1].split("How much of the gap")[0]
-    assert "✓ holds Students win. (classification) +8.1 points [+6.0, +10.2] , mean of 4" in read
-    assert "paper, section 4.2 By this." in read
-    assert "1 not tested by this grid – not tested Chess is odd. needs two boards" in read
-    assert "By that." not in read
+    assert "Students win. Paper, section 4.2. ✓ holds classification +8.1 points [+6.0, +10.2] , mean of 4" in read
+    assert "– not tested preference nothing to prefer By this." in read
+    assert "1 that this grid does not test Chess is odd. – not tested all together needs two boards By that." in read
 
 
 def test_simulated_supervisors_show_their_agreement_and_change_nothing_by_size(tmp_path: Path) -> None:

@@ -238,8 +238,8 @@ def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
 def generative_finetuning_helps_reward_modelling(tasks: Tasks) -> Effects:
     """Generative finetuning first makes better students in reward modelling.
 
-    Accuracy of the generative student − that of the naive one, in preference tasks. The unlabelled texts of the embedded
-    one end in their own reviewers' verdicts: no preferences, but what judges go by.
+    Accuracy of the generative student − that of the naive one, in preference tasks. The unlabelled texts of the
+    embedded one end in their own reviewers' verdicts: no preferences, but what judges go by.
     """
     return values(tasks, "over_naive", "generative")
 

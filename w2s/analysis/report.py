@@ -8,7 +8,7 @@ anything, *holds* when it is clear wherever it should show, *does not hold* when
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -302,7 +302,7 @@ def page(
         comparison=tables["comparison"],
         overfitting=tables["overfitting"],
         saliency=tables["saliency"],
-        claims=claims,
+        claims={"rule": claims["rule"]} | _by_claim(claims["claims"]),
         seeds=len(distinct(tables["results"], "seed")),
         figures={name: base64.b64encode(image).decode() for name, image in figures.items()},
         evaluate=evaluate,
@@ -310,6 +310,15 @@ def page(
         parameters=parameters,
         environment=environment,
     )
+
+
+def _by_claim(rows: list[dict[str, Any]]) -> dict[str, list[list[dict[str, Any]]]]:
+    """The rows of each claim, one a setting: of claims that are tested in any of them, and of the others."""
+    groups: dict[bool, list[list[dict[str, Any]]]] = {True: [], False: []}
+    for _, group in groupby(rows, key=lambda row: row["id"]):
+        found = list(group)
+        groups[any(row["verdict"] != "not tested" for row in found)].append(found)
+    return {"tested": groups[True], "untested": groups[False]}
 
 
 def percent(value: float | None, digits: int = 1) -> str:
