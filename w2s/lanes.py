@@ -1,8 +1,9 @@
 """Reproduces the whole pipeline on several cores at once.
 
 DVC runs one stage at a time, but lets several `dvc repro` share a workspace. The graph's stages are taken wave by wave
-(a stage's wave comes after those of all it depends on), each wave dealt out to lanes, and each lane is a plain
-`dvc repro --single-item`. What is computed, locked and cached is what `dvc repro` alone would have made.
+(a stage's wave comes after those of all it depends on), each wave dealt out to lanes, and each lane is a process that
+does what `dvc repro --single-item` does (`lane`). What is computed, locked and cached is what `dvc repro` alone would
+have made.
 """
 
 import os
@@ -25,13 +26,13 @@ TAIL = 30  # lines of a failed lane's output that are shown
 
 
 class Lane(threading.Thread):
-    """One `dvc repro` over its share of a wave; its stages are counted on the common bar."""
+    """A process with its share of a wave; its stages are counted on the common bar."""
 
     def __init__(self, stages: list[str], bar: tqdm) -> None:
         super().__init__(daemon=True)
         self.bar, self.tail = bar, deque[str](maxlen=TAIL)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", *stages],
+            [sys.executable, "-m", "w2s.lane", *stages],
             env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
