@@ -545,6 +545,21 @@ def test_a_method_is_filled_where_it_is_significant(tmp_path: Path) -> None:
     assert [mark.get_markerfacecolor() for mark in marks] == ["#882255", "#882255", "white", "white"]
 
 
+def test_a_difference_far_off_is_an_arrow_with_its_value(tmp_path: Path) -> None:
+    """It would squeeze all others; a zero that is far off stays on the axis, since it is what differences are from."""
+    found = tables(tmp_path, recovered={"naive": 0.3, "few-shot": -2.9, "near": 0.31, "close": 0.29, "even": 0.3})
+    (axes,) = drawn("comparison", found).axes
+    left, right = axes.get_xlim()
+    assert left < -0.03 < 0 < right < 0.1
+    says = [text.get_text() for text in axes.texts if text.get_text()[:1] in "+−"]
+    assert says == ["−102.4", "−129.6", "−44.8", "−72.0"]  # 3.2 gaps of 32, 40.5, 14 and 22.5 points
+    assert [line.get_marker() for line in axes.lines].count("<") == 4
+    for row in (found := tables(tmp_path))["overfitting"]:
+        row |= {"difference": 0.2, "low": 0.19, "high": 0.21}
+    (axes,) = drawn("overfitting", found).axes
+    assert axes.get_xlim()[0] < 0
+
+
 def test_features_stand_beside_their_base_model_and_ceiling(tmp_path: Path) -> None:
     axes = drawn("saliency", tables(tmp_path, weak=("xs",), strong=("m", "l"))).axes[0]
     ends = [

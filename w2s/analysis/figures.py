@@ -34,6 +34,7 @@ Row = dict[str, Any]
 WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 pixels
 DPI = 150
 LANE, LEAST = 0.2, 2.5  # inches of a method's lane; lanes that a pair takes at least, so that its name fits
+FAR = 6  # interquartile ranges from the quartiles, beyond which a difference is an arrow
 LONGEST = 60_000  # pixels; Agg draws at most 2**16 along a side
 INK, QUIET, FAINT = "#1d2129", "#69707d", "#d9dce1"
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
@@ -372,7 +373,7 @@ def comparison(tables: Tables) -> Figure:
 
     return _differences(
         "Each method against naive finetuning",
-        "Test accuracy − that of naive, widest gap between supervisor and ceiling first. Bars are intervals.",
+        "Test accuracy − that of naive, widest gap first. Bars are intervals; an arrow marks a value beyond the axis.",
         legend,
         grid,
         rows,
@@ -742,14 +743,22 @@ def _differences(
     look: Callable[[Row], dict[str, Any]],
     notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
 ) -> Figure:
-    """Differences of students with their intervals, in lanes on an axis that holds them all, and zero."""
-    ends = [row[key] for row in rows for key in ("low", "high")]
-    room = max(0.01, 0.05 * (max(ends) - min(ends)))
-    limits = min(0, *ends) - room, max(0, *ends) + room
+    """Differences of students with their intervals, in lanes on an axis that holds zero, and all but those far off."""
+    ends = sorted([0.0, *(row[key] for row in rows for key in ("low", "high"))])
+    first, _, third = quantiles(ends, method="inclusive")
+    far = FAR * max(0.01, third - first)
+    near = [end for end in ends if min(0, first - far) <= end <= max(0, third + far)]
+    room = max(0.01, 0.05 * (near[-1] - near[0]))
+    limits = near[0] - room, near[-1] + room
     figure, panels, places = _lanes(title, subtitle, legend, grid, rows, limits, label, notes)
     for task, axes in panels.items():
         for row, y in places[task]:
             _interval(axes, row["difference"], row["low"], row["high"], y, limits, look(row))
+            for side, end in ((-1, limits[0]), (1, limits[1])):
+                if side * row["difference"] > side * end:  # only an arrow is seen: how far does it point?
+                    place: dict[str, Any] = {"ha": "left" if side < 0 else "right", "va": "center", "fontsize": 8.5}
+                    says = f"{100 * row['difference']:+.1f}".replace("-", "−")
+                    axes.annotate(says, (end, y), (-9 * side, 0), textcoords="offset points", **place)
         axes.axvline(0, color=INK, linewidth=1, zorder=1)
         axes.xaxis.set_major_formatter(POINTS)
     return figure
