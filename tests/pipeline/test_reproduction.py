@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.pipeline.conftest import Workspace
 
@@ -80,6 +81,24 @@ def test_a_failed_lane_says_why(workspace: Workspace) -> None:
     assert "error: params.yaml: methods.confidence: alpha_max: must be less than or equal to 1 (found 2.0)" in output
     assert "error: a stage failed; what it said stands above" in output
     assert "Traceback" not in output
+
+
+def test_what_a_lane_ran_is_not_run_again(workspace: Workspace) -> None:
+    """Killed before it wrote dvc.lock, it has filled the run cache; stopped by a failure, it has written both."""
+    lock, before = workspace.path / "dvc.lock", (workspace.path / "dvc.lock").read_text()
+    ran = [f"student-classification@reviews-xs-m-{method}-0" for method in ("naive", "confidence")]
+    content = yaml.safe_load(before)
+    for name in ran:
+        del content["stages"][name]
+    lock.write_text(yaml.safe_dump(content, sort_keys=False))
+    shutil.rmtree(workspace.path / "models/student/reviews")
+    (workspace.path / "models/ceiling/reviews/m/naive/0/predictions.parquet").unlink()
+    output = workspace.run("python", "-m", "w2s.lane", *ran, "evaluate", fails=True)
+    assert all(f"Stage '{name}' is cached - skipping run" in output for name in ran)
+    assert "predictions.parquet: no such file" in output
+    assert "failed to reproduce 'evaluate'" in output
+    assert yaml.safe_load(lock.read_text()) == yaml.safe_load(before)
+    assert (workspace.path / "models/student/reviews/xs/m/naive/0/predictions.parquet").exists()
 
 
 def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:

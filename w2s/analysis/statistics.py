@@ -67,7 +67,8 @@ class Bootstrap:
         if observed.value is None or observed.low is None:
             return observed
         if observed.value < smallest_gap - 1e-9:  # 0.95 − 0.90 < 0.05 in floating point
-            return Estimate(None, reason=f"gap of {100 * observed.value:.2f} points is under {100 * smallest_gap:g}")
+            points = f"{100 * observed.value:.2f}".replace("-", "−")
+            return Estimate(None, reason=f"gap of {points} points is under {100 * smallest_gap:g}")
         if observed.low <= 0:
             return Estimate(
                 None, reason=f"gap is not clearly positive: interval [{observed.low:.3f}, {observed.high:.3f}]"
