@@ -107,7 +107,7 @@ def test_pgr_is_undefined_with_its_reason() -> None:
     small = bootstrap.pgr(flat, flat, flat + 0.021, 0.05)
     assert (small.value, small.low, small.high) == (None, None, None)
     assert small.reason == "gap of 2.10 points is under 5"
-    assert bootstrap.pgr(flat, flat, flat - 0.1, 0.05).reason == "gap of -10.00 points is under 5"
+    assert bootstrap.pgr(flat, flat, flat - 0.1, 0.05).reason == "gap of −10.00 points is under 5"
     assert bootstrap.pgr(flat, flat, flat + 0.05, 0.05).value == 0  # 0.85 − 0.80 < 0.05 in floating point
     unsure = flat + np.concatenate([[0.06], np.linspace(-0.01, 0.12, 101)[:100]])
     assert bootstrap.pgr(flat, flat, unsure, 0.05).reason == "gap is not clearly positive: interval [-0.007, 0.115]"
