@@ -155,6 +155,15 @@ def test_only_who_passes_through_rungs_reads_them(kind: str) -> None:
     assert contents(made("bootstrap")) == before[1], "the last whole one stays"
 
 
+@pytest.mark.parametrize("kind", ["generation"], indirect=True)
+def test_an_encoder_that_should_speak_is_refused_by_the_recipe(kind: str, bert_folder: Path) -> None:
+    shutil.rmtree(records.BASES / "l")
+    shutil.copytree(bert_folder, records.BASES / "l")
+    with pytest.raises(UserError, match=r"^models/base/l: an encoder fills masks and cannot go on with a text$"):
+        recipe.main(kind, "naive")
+    assert not records.recipe(kind, "naive").exists()
+
+
 @pytest.mark.parametrize("kind", ["classification"], indirect=True)
 def test_hard_labels_are_the_weak_ones_rounded(kind: str) -> None:
     student.main("mine", "xs", "l", "hard", 0)

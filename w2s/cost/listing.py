@@ -52,8 +52,8 @@ class Step:
 class Engine:
     """What DVC itself takes, in seconds."""
 
-    start: float  # of a `dvc repro`
-    stage: float  # to record a stage in dvc.lock, which is written anew each time
+    start: float  # of a `dvc repro`, or of a lane
+    record: float  # to write dvc.lock anew: `dvc repro` does so after every stage, a lane once
 
 
 def run(jobs: int) -> None:
@@ -66,8 +66,7 @@ def run(jobs: int) -> None:
 
     def priced(step: Step) -> Step:
         price = cost(step.kind, step.item, params, sizes, found) if found and step.fate is Fate.RUN else NOTHING
-        recorded = engine.stage if step.fate is not Fate.KEPT else 0.0
-        return replace(step, cost=replace(price, seconds=price.seconds + recorded))
+        return replace(step, cost=price)
 
     waves = [[priced(step) for step in wave] for wave in waves]
     steps = [step for wave in waves for step in wave]
@@ -265,11 +264,12 @@ def totals(waves: Sequence[Sequence[Step]], engine: Engine, jobs: int) -> Iterat
         yield "Everything is up to date."
         return
     tokens, flops = sum(step.cost.tokens for step in steps), sum(step.cost.flops for step in steps)
-    alone = engine.start + sum(step.cost.seconds for step in steps)
-    wall = sum(
-        max(engine.start + sum(step.cost.seconds for step in wave[first::jobs]) for first in range(jobs))
-        for wave in waves
-    )
+
+    def taken(steps: Sequence[Step], records: int) -> float:
+        return engine.start + engine.record * records + sum(step.cost.seconds for step in steps)
+
+    alone = taken(steps, sum(step.fate is not Fate.KEPT for step in steps))
+    wall = sum(max(taken(wave[first::jobs], records=1) for first in range(jobs)) for wave in waves)
     memory = max(sum(sorted((step.cost.memory for step in wave), reverse=True)[:jobs]) for wave in waves)
     if tokens or flops:
         learned = si(tokens).strip() or "no"
