@@ -1,5 +1,6 @@
 """Rows of Parquet, JSON and CSV files, gzipped or not, in a random order that is the same everywhere."""
 
+import gc
 import glob
 import random
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,7 @@ def rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iterator[Row]
             cause = " ".join(str(error.__cause__ or error).split())[:200]
             names = ", ".join(path.name for path in paths)
             raise UserError(f"{where}: {names} cannot be read as {kind} ({cause})") from None
+        gc.collect()  # Arrow's scanner, which at the interpreter's end would now and then abort it (apache/arrow#45214)
         order = sorted(range(len(table)), key=lambda _: rng.random())
         for start in range(0, len(table), CHUNK):
             columns = table[order[start : start + CHUNK]]
