@@ -15,9 +15,9 @@ import torch
 from torch.utils.data import Dataset
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
 
-from w2s import records
-from w2s.determinism import generator
-from w2s.params import load
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.determinism import generator
 from w2s.settings import reader as reader_of
 from w2s.training.finetune import finetune
 
@@ -40,8 +40,8 @@ class Half(Dataset):
 
 def main() -> None:
     reader = reader_of(load(), TASK, MODEL).tuned_by({"epochs": 1, "snapshots": 1})
-    settings, test = reader.settings, records.inputs(TASK, "test")
-    examples = reader.examples(records.inputs(TASK, "student"), records.truth(TASK, "student"))
+    settings, test = reader.settings, files.inputs(TASK, "test")
+    examples = reader.examples(files.inputs(TASK, "student"), files.truth(TASK, "student"))
     train = Half(examples.items, examples.labels.astype(int).tolist())
     _, test_items = reader.inputs(test)
     unseen = Half(test_items, [0] * len(test_items))

@@ -5,10 +5,13 @@ Its output never changes, so passing again re-runs nothing; every other stage is
 
 from pathlib import Path
 
-from w2s import records, simulated, soundness, tasks
-from w2s.corpora import language
-from w2s.params import load, options_of
-from w2s.stage import run
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.stage import run
+from w2s.core.validation import options_of
+from w2s.data import simulated, tasks
+from w2s.data.corpora import language
+from w2s.methods import compatibility
 
 
 def main() -> None:
@@ -21,9 +24,9 @@ def main() -> None:
             entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
             options_of(tasks.family(entry.family, f"{where}.family").examples, entry, where)
         for method in block.methods:
-            soundness.require(params, setting, method)
+            compatibility.require(params, setting, method)
     simulated.known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")
-    with records.atomic(Path("data/checked")) as temporary:
+    with files.atomic(Path("data/checked")) as temporary:
         temporary.write_text("params.yaml is sound\n")
 
 

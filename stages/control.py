@@ -5,24 +5,24 @@ from pathlib import Path
 
 from accelerate.utils.memory import clear_device_cache
 
-from w2s import records
-from w2s.determinism import generator
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.determinism import generator
+from w2s.core.stage import run
 from w2s.models.checkpoints import MissingHeadError
-from w2s.params import load
 from w2s.settings import reader as reader_of
-from w2s.stage import run
 from w2s.training.finetune import finetune
 
 
 def main(task: str, strong: str) -> None:
     params = load()
-    reader, test = reader_of(params, task, strong), records.inputs(task, "test")
-    examples = reader.examples(records.inputs(task, "student"), records.truth(task, "student"))
-    with records.atomic(Path("models/control", task, strong)) as out:
-        inputs = records.read(test, reader.INPUTS)
+    reader, test = reader_of(params, task, strong), files.inputs(task, "test")
+    examples = reader.examples(files.inputs(task, "student"), files.truth(task, "student"))
+    with files.atomic(Path("models/control", task, strong)) as out:
+        inputs = files.read(test, reader.INPUTS)
         try:
             answers = {"id": inputs["id"], reader.LABELS[1].name: reader.untaught(inputs)}
-            records.write(out / "zero_shot.parquet", reader.LABELS, answers)
+            files.write(out / "zero_shot.parquet", reader.LABELS, answers)
         except MissingHeadError as error:
             print(f"no zero-shot control: {error}", file=sys.stderr)
         frozen = reader.HEAD.load_base(reader.base, reader.tuned_by({"tune": "head"}).settings, generator())

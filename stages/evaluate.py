@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from w2s import params
-from w2s.analysis import claims, evaluation
-from w2s.stage import run
+from w2s.core import checks
+from w2s.core.stage import run
+from w2s.results import claims, evaluation
 
 
 def main() -> None:
     """Read the grid's predictions and write to its folder: metrics.json, claims.json and tables."""
-    experiment = params.load()
+    experiment = checks.load()
     tables, values, outcomes = evaluation.evaluate(experiment)
     evaluation.write(tables, values, Path(experiment.grid.reports))
     claims.write(outcomes, Path(experiment.grid.reports))

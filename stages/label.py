@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from w2s import records
-from w2s.params import load
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.stage import run
 from w2s.settings import reader as reader_of
-from w2s.stage import run
 
 
 def main(task: str, weak: str, seed: int) -> None:
@@ -13,7 +13,7 @@ def main(task: str, weak: str, seed: int) -> None:
     tuned = Path("models/supervisor", task, weak, str(seed), "model")
     model = reader.HEAD.load_tuned(tuned, reader.base, reader.settings)
     for part in ("student", "validation", "test"):
-        reader.label(model, records.inputs(task, part), records.weak_labels(task, weak, seed) / f"{part}.parquet")
+        reader.label(model, files.inputs(task, part), files.weak_labels(task, weak, seed) / f"{part}.parquet")
 
 
 if __name__ == "__main__":

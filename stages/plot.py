@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-from w2s import params
-from w2s.analysis import figures, report
-from w2s.analysis.environment import environment
-from w2s.records import atomic
-from w2s.stage import run
+from w2s.core import checks
+from w2s.core.files import atomic
+from w2s.core.stage import run
+from w2s.report import figures, report
+from w2s.report.environment import environment
 
 PARAMS = Path("params.yaml")
 
 
 def main() -> None:
     """Read the tables in the folder for results; write figures/*.png and report.html beside them."""
-    experiment = params.load(PARAMS)
+    experiment = checks.load(PARAMS)
     reports = Path(experiment.grid.reports)
     tables = figures.read_tables(reports)
     claims = json.loads((reports / "claims.json").read_text(encoding="utf-8"))

@@ -5,11 +5,13 @@ Beside them go unlabelled texts of the same domain, for generative finetuning.
 
 from itertools import islice
 
-from w2s import records, tasks
-from w2s.params import load, options_of
-from w2s.split import divide
-from w2s.stage import run
-from w2s.tasks import Example, Stream, digest
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.stage import run
+from w2s.core.validation import options_of
+from w2s.data import tasks
+from w2s.data.split import divide
+from w2s.data.tasks import Example, Stream, digest
 
 
 def main(task: str) -> None:
@@ -22,17 +24,17 @@ def main(task: str) -> None:
     for name, examples in parts.items():
         ids, groups = [example.id for example in examples], [example.group for example in examples]
         columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
-        schema, truth = records.strings("id", *columns, "group"), [example.answer for example in examples]
-        records.write(records.inputs(task, name), schema, {"id": ids, **columns, "group": groups})
+        schema, truth = files.strings("id", *columns, "group"), [example.answer for example in examples]
+        files.write(files.inputs(task, name), schema, {"id": ids, **columns, "group": groups})
         if isinstance(truth[0], str):
-            records.write(records.truth(task, name), records.ANSWERS, {"id": ids, "answer": truth})
+            files.write(files.truth(task, name), files.ANSWERS, {"id": ids, "answer": truth})
         else:
-            records.write(records.truth(task, name), records.LABELS, {"id": ids, "p": [float(true) for true in truth]})
+            files.write(files.truth(task, name), files.LABELS, {"id": ids, "p": [float(true) for true in truth]})
     texts = unlabelled(stream, parts["student"])
     ids = [digest(text) for text in texts]
-    records.write(records.texts(task), records.strings("id", "text"), {"id": ids, "text": texts})
+    files.write(files.texts(task), files.strings("id", "text"), {"id": ids, "text": texts})
     counts = {name: len(examples) for name, examples in parts.items()}
-    records.write_json(records.source(task), stream.source | {"examples": counts})
+    files.write_json(files.source(task), stream.source | {"examples": counts})
 
 
 def unlabelled(stream: Stream, students: list[Example]) -> list[str]:

@@ -10,17 +10,18 @@ import shutil
 import sys
 from pathlib import Path
 
-from w2s import losses, records, soundness
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.stage import run
+from w2s.methods import compatibility, losses
 from w2s.models.heads import LanguageHead
-from w2s.params import load
 from w2s.settings import setting as kind_of
-from w2s.stage import run
 
 
 def main(setting: str, method: str) -> None:
     params = load()
     recipe, block = params.methods[method], params.grid.blocks[setting]
-    soundness.require(params, setting, method)  # once more: a recipe may change without the grid
+    compatibility.require(params, setting, method)  # once more: a recipe may change without the grid
     used = {name: module for name, module in sys.modules.items() if name.startswith(f"{losses.__name__}.")}
     code = {name: hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for name, module in used.items()}
     pairs = itertools.product(block.weak, block.strong) if recipe.via else []
@@ -28,11 +29,11 @@ def main(setting: str, method: str) -> None:
     rungs = [rung for rung in params.grid.ladder if rung in passed]
     if recipe.texts or kind_of(setting, "params.yaml: setting").HEAD is LanguageHead:
         for model in dict.fromkeys([*block.weak, *rungs, *block.strong]):
-            LanguageHead.configured(records.BASES / model)  # refuses encoders
-    with records.atomic(records.recipe(setting, method)) as out:
-        records.write_json(out / "recipe.json", {"loss": dict(sorted(code.items())), "rungs": rungs})
+            LanguageHead.configured(files.BASES / model)  # refuses encoders
+    with files.atomic(files.recipe(setting, method)) as out:
+        files.write_json(out / "recipe.json", {"loss": dict(sorted(code.items())), "rungs": rungs})
         for rung in rungs:
-            shutil.copytree(records.BASES / rung, out / rung, ignore=shutil.ignore_patterns("live"))
+            shutil.copytree(files.BASES / rung, out / rung, ignore=shutil.ignore_patterns("live"))
 
 
 if __name__ == "__main__":

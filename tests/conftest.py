@@ -21,8 +21,8 @@ from transformers import (
 
 from tests import hub
 from w2s import settings as kinds
-from w2s.params import Embedded, Finetune, Params, Task
-from w2s.pretraining import embedded
+from w2s.core.params import Embedded, Finetune, Params, Task
+from w2s.pretraining import ladder
 from w2s.settings import Reader
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
@@ -88,9 +88,9 @@ def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded rung as it is before pretraining."""
     folder = tmp_path_factory.mktemp("embedded")
-    tokenizer = embedded.tokenizer(WORDS)
-    config = embedded.architecture("neox", len(tokenizer), hidden=16, layers=1)
-    embedded.initialized(config, torch.Generator().manual_seed(0)).save_pretrained(folder)
+    tokenizer = ladder.tokenizer(WORDS)
+    config = ladder.architecture("neox", len(tokenizer), hidden=16, layers=1)
+    ladder.initialized(config, torch.Generator().manual_seed(0)).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

@@ -4,10 +4,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from w2s import grids, lanes
-from w2s.analysis import claims, verdict
-from w2s.cost import listing
-from w2s.errors import UserError
+from w2s.core.errors import UserError
+from w2s.pipeline import grids, schedule
+from w2s.pipeline.cost import listing
+from w2s.results import claims, verdict
 
 
 def main() -> int:
@@ -28,7 +28,7 @@ def main() -> int:
         if arguments.command == "reproduce":
             if arguments.grid:
                 grids.put(arguments.grid)
-            lanes.reproduce(max(1, arguments.jobs))
+            schedule.reproduce(max(1, arguments.jobs))
             return 0
         if arguments.command == "cost":
             listing.run(max(1, arguments.jobs))

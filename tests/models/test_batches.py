@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2s.errors import UserError
+from w2s.core.errors import UserError
 from w2s.models.batches import Budget, padded
 
 sequences = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=9)

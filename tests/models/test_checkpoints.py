@@ -13,12 +13,12 @@ from transformers import BertConfig, GPT2Config, LlamaConfig, OPTConfig, Roberta
 
 from tests import hub
 from tests.conftest import settings_with
-from w2s.errors import UserError
+from w2s.core.errors import UserError
+from w2s.core.params import Hub
 from w2s.models.batches import padded
 from w2s.models.checkpoints import MissingHeadError, context, is_encoder, load_tokenizer, pin, size, width
 from w2s.models.heads import ScalarHead
-from w2s.models.language import next_words
-from w2s.params import Hub
+from w2s.models.zero_shot import next_words
 
 TEXTS = ["the food was good", "a room is bad and the food is poor"]
 OWN = """

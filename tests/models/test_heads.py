@@ -11,8 +11,8 @@ from torch import Tensor
 from transformers import AutoModel, BloomConfig, GPTBigCodeConfig, ModernBertConfig, OPTConfig
 
 from tests.conftest import SETTINGS, settings_with
-from w2s.determinism import generator
-from w2s.errors import UserError
+from w2s.core.determinism import generator
+from w2s.core.errors import UserError
 from w2s.models.batches import padded
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead

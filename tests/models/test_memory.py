@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.conftest import settings_with
-from w2s.errors import UserError
+from w2s.core.errors import UserError
 from w2s.models import hardware, memory
 from w2s.models.batches import padded
 from w2s.models.checkpoints import load_tokenizer

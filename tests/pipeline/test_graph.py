@@ -133,9 +133,9 @@ def test_code_dependencies_are_the_import_closure(name: str) -> None:
     closure = import_closure(ROOT / "stages" / f"{script[1]}.py", ROOT)
     if script[1] == "student":
         assert "models/recipe/${setting}/${item.method}" in STAGES[name]["deps"]
-        losses = {path for path in closure if path.startswith("w2s/losses/")} - {
-            "w2s/losses/__init__.py",
-            "w2s/losses/cross_entropy.py",
+        losses = {path for path in closure if path.startswith("w2s/methods/losses/")} - {
+            "w2s/methods/losses/__init__.py",
+            "w2s/methods/losses/cross_entropy.py",
         }
         assert losses <= import_closure(ROOT / "stages/recipe.py", ROOT)
         closure -= losses
@@ -156,18 +156,18 @@ def test_a_planted_import_or_dependency_is_found(tmp_path: Path) -> None:
     for folder in ("w2s", "stages"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     loop = tmp_path / "w2s/training/loop.py"
-    loop.write_text(loop.read_text() + "\n\ndef late() -> None:\n    from w2s.analysis import metrics  # noqa\n")
+    loop.write_text(loop.read_text() + "\n\ndef late() -> None:\n    from w2s.results import metrics  # noqa\n")
     closure = import_closure(tmp_path / "stages/supervise.py", tmp_path)
     deps = code_deps(STAGES["supervise-classification"], ROOT)
-    assert closure - deps == {"w2s/analysis/__init__.py", "w2s/analysis/metrics.py"}
-    assert "w2s/analysis/metrics.py" not in import_closure(tmp_path / "stages/label.py", tmp_path)
+    assert closure - deps == {"w2s/results/__init__.py", "w2s/results/metrics.py"}
+    assert "w2s/results/metrics.py" not in import_closure(tmp_path / "stages/label.py", tmp_path)
 
 
 def test_every_lookup_by_name_is_known_to_the_closure() -> None:
     """Modules are imported by name in one file only, whose callers say from which package."""
     files = {path: path.read_text() for path in (ROOT / "w2s").rglob("*.py")}
     dynamic = {str(path.relative_to(ROOT)) for path, text in files.items() if "import_module" in text}
-    assert dynamic == {"w2s/registry.py"}
+    assert dynamic == {"w2s/core/registry.py"}
     for path, text in files.items():
         calls = len(re.findall(r"\bchosen\(", text)) - (path.name == "registry.py")
         assert calls == len(CHOSEN.findall(text)), path

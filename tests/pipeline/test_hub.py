@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests import hub
+from tests.data.tasks.fixtures import fill
 from tests.pipeline.conftest import ROOT, Workspace, checkout
-from tests.tasks.fixtures import fill
-from w2s import params
+from w2s.core import checks
 
 TASKS = ["sciq", "boolq"]
 NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
@@ -22,7 +22,7 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     cache = tmp_path_factory.mktemp("cache")
     place = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache / "home")}
     workspace = checkout(tmp_path_factory.mktemp("laboratory"), **place)
-    catalogue = params.load(ROOT / "params.yaml").tasks
+    catalogue = checks.load(ROOT / "params.yaml").tasks
     texts = (ROOT / "README.md").read_text().splitlines()
     for task in TASKS:
         fill(cache, task, catalogue[task])
@@ -78,7 +78,7 @@ def test_the_exact_commits_are_recorded_and_weights_are_not_copied(laboratory: W
         assert pinned["hidden"] == 32
     for task in TASKS:
         source = json.loads((laboratory.path / "data/tasks" / task / "source.json").read_text())
-        assert source["commit"] == params.load(ROOT / "params.yaml").tasks[task].options["revision"]
+        assert source["commit"] == checks.load(ROOT / "params.yaml").tasks[task].options["revision"]
 
 
 def test_what_is_kept_of_each_way_to_tune(laboratory: Workspace) -> None:

@@ -13,7 +13,7 @@ from tests.pipeline.conftest import Workspace
 BRIER = """
 from torch import Tensor
 
-from w2s.params import Fraction
+from w2s.core.params import Fraction
 
 
 def brier(logits: Tensor, labels: Tensor, progress: float, *, weight: Fraction) -> Tensor:
@@ -62,7 +62,7 @@ def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
 
 
 def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> None:
-    losses = workspace.path / "w2s/losses"
+    losses = workspace.path / "w2s/methods/losses"
     (losses / "brier.py").write_text(BRIER)
     workspace.set("methods.brier", {"loss": "brier", "weight": 0.5})
     workspace.set("grid.classification.methods", ["naive", "confidence", "brier"])
@@ -93,7 +93,7 @@ def test_what_a_lane_ran_is_not_run_again(workspace: Workspace) -> None:
     lock.write_text(yaml.safe_dump(content, sort_keys=False))
     shutil.rmtree(workspace.path / "models/student/reviews")
     (workspace.path / "models/ceiling/reviews/m/naive/0/predictions.parquet").unlink()
-    output = workspace.run("python", "-m", "w2s.lane", *ran, "evaluate", fails=True)
+    output = workspace.run("python", "-m", "w2s.pipeline.workers", *ran, "evaluate", fails=True)
     assert all(f"Stage '{name}' is cached - skipping run" in output for name in ran)
     assert "predictions.parquet: no such file" in output
     assert "failed to reproduce 'evaluate'" in output

@@ -9,10 +9,10 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from tests.conftest import SETTINGS, reader_of
-from w2s.errors import UserError
+from w2s.core.errors import UserError
+from w2s.core.files import TEXTS
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
-from w2s.records import TEXTS
 from w2s.settings import setting
 from w2s.settings.classification import Setting
 

@@ -13,12 +13,12 @@ from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, GenerationConfig, ModernBertConfig, ModernBertForMaskedLM
 
 from tests.conftest import SETTINGS, SPEAKERS, reader_of, settings_with
-from w2s import records
-from w2s.errors import UserError
+from w2s.core import files
+from w2s.core.errors import UserError
+from w2s.core.files import TEXTS
+from w2s.core.params import Before, Clean, Method
 from w2s.models.checkpoints import MissingHeadError, load_tokenizer
 from w2s.models.heads import LanguageHead
-from w2s.params import Before, Clean, Method
-from w2s.records import TEXTS
 from w2s.settings import Labelled, setting
 from w2s.settings.generation import Setting, likelihood
 
@@ -256,10 +256,10 @@ def test_what_a_checkpoint_says_of_generation_is_left_out(speakers: dict[str, Pa
 
 def test_labels_are_written_as_answers(speakers: dict[str, Path], tmp_path: Path) -> None:
     speaker, file = Speaker(speakers["embedded"]), tmp_path / "inputs.parquet"
-    records.write(file, TEXTS, inputs(*PROMPTS).to_pydict())
+    files.write(file, TEXTS, inputs(*PROMPTS).to_pydict())
     speaker.reader.label(speaker.model, file, tmp_path / "labels.parquet")
-    table = records.read_labels(tmp_path / "labels.parquet")
-    assert table.schema == records.ANSWERS
+    table = files.read_labels(tmp_path / "labels.parquet")
+    assert table.schema == files.ANSWERS
     assert table["answer"].to_pylist() == [speaker.spoken(prompt, None) for prompt in PROMPTS]
 
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from transformers import AutoModel, AutoModelForCausalLM
 
 from tests.conftest import SETTINGS, WORDS, reader_of
+from w2s.core.files import PAIRS
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
-from w2s.records import PAIRS
 from w2s.settings import Reader, setting
 from w2s.settings.preference import Setting
 

@@ -11,13 +11,14 @@ import yaml
 
 from stages import ceiling, recipe, student
 from tests.conftest import SETTINGS, WORDS
-from w2s import params as parameters
-from w2s import records, settings
-from w2s.determinism import generator, numpy_generator
-from w2s.errors import UserError
-from w2s.pretraining import embedded
+from w2s import settings
+from w2s.core import files
+from w2s.core import params as parameters
+from w2s.core.determinism import generator, numpy_generator
+from w2s.core.errors import UserError
+from w2s.methods.clean import cleaned
+from w2s.pretraining import ladder
 from w2s.settings import Labelled
-from w2s.training.cleaning import cleaned
 from w2s.training.finetune import finetune
 
 LADDER = {"xs": 8, "s": 16, "m": 24, "l": 32}  # width
@@ -35,7 +36,7 @@ METHODS: dict[str, dict[str, object]] = {
 }
 NOT_IN_WORDS = ("hard", "probe-first", "clean")
 KINDS = {"classification": "p", "generation": "answer"}
-SCHEMAS = {"classification": records.LABELS, "generation": records.ANSWERS}
+SCHEMAS = {"classification": files.LABELS, "generation": files.ANSWERS}
 ANSWERS = {"true": ["yes", "good"], "false": ["no"]}
 ORDER = ("student", "mine", 0)
 
@@ -45,18 +46,18 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     """A setting, whose repository this process now stands in: base models, inputs and weak labels, but no truth."""
     monkeypatch.chdir(tmp_path)
     kind, rng = request.param, np.random.default_rng(0)
-    tokenizer = embedded.tokenizer(WORDS)
+    tokenizer = ladder.tokenizer(WORDS)
     for name, width in LADDER.items():
-        config = embedded.architecture("neox", len(tokenizer), width, layers=1)
-        embedded.initialized(config, torch.Generator().manual_seed(width)).save_pretrained(records.BASES / name)
-        tokenizer.save_pretrained(records.BASES / name)
+        config = ladder.architecture("neox", len(tokenizer), width, layers=1)
+        ladder.initialized(config, torch.Generator().manual_seed(width)).save_pretrained(files.BASES / name)
+        tokenizer.save_pretrained(files.BASES / name)
     for part, size in (("student", 48), ("validation", 12), ("test", 16)):
         ids, texts = list(map(str, range(size))), [" ".join(rng.choice(WORDS, 5)) for _ in range(size)]
-        records.write(records.inputs("mine", part), records.TEXTS, {"id": ids, "text": texts, "group": ids})
+        files.write(files.inputs("mine", part), files.TEXTS, {"id": ids, "text": texts, "group": ids})
         p = np.clip([text.count("o") / 8 + rng.normal(0, 0.1) for text in texts], 0, 1)
         said = {"p": p, "answer": np.where(p > 0.5, "good room", "bad")}[KINDS[kind]]
-        records.write(
-            records.weak_labels("mine", "xs", 0) / f"{part}.parquet", SCHEMAS[kind], {"id": ids, KINDS[kind]: said}
+        files.write(
+            files.weak_labels("mine", "xs", 0) / f"{part}.parquet", SCHEMAS[kind], {"id": ids, KINDS[kind]: said}
         )
     empty = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
     grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0], **dict.fromkeys((*KINDS, "preference"), empty)}
@@ -90,14 +91,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def predicted(folder: Path) -> np.ndarray:
     """What was answered [snapshots, test inputs]."""
-    table = records.read_predictions(folder / "predictions.parquet")
+    table = files.read_predictions(folder / "predictions.parquet")
     return table[table.column_names[-1]].to_numpy().reshape(-1, 16)
 
 
 def taught(rung: str, teacher: Path, order: tuple[object, ...], out: Path) -> None:
     """One finetuning of a rung's base model by the labels in a folder, and what it then says of the same inputs."""
     reader = settings.reader(parameters.load(), "mine", rung)
-    half, held, test = (records.inputs("mine", part) for part in ("student", "validation", "test"))
+    half, held, test = (files.inputs("mine", part) for part in ("student", "validation", "test"))
     examples, watched = (
         reader.examples(inputs, teacher / f"{part}.parquet")
         for inputs, part in ((half, "student"), (held, "validation"))
@@ -116,7 +117,7 @@ def test_each_model_learns_the_labels_of_the_last(kind: str, method: str, rungs:
     """Rung by rung as the ladder has them; and so every file comes out if each is finetuned by itself."""
     recipe.main(kind, method)
     student.main("mine", "xs", "l", method, 0)
-    teacher = records.weak_labels("mine", "xs", 0)
+    teacher = files.weak_labels("mine", "xs", 0)
     for hop, rung in enumerate([*rungs, "l"]):
         left = rungs[hop:]
         here = made(method) / "via" / f"{hop}-{rung}" if left else made(method)
@@ -127,7 +128,7 @@ def test_each_model_learns_the_labels_of_the_last(kind: str, method: str, rungs:
             assert not {"student.parquet", "validation.parquet"} & expected.keys()
         assert {name: content for name, content in found.items() if not name.startswith("via")} == expected
         if left:
-            labels = [records.read_labels(folder / "student.parquet").to_pydict() for folder in (teacher, here)]
+            labels = [files.read_labels(folder / "student.parquet").to_pydict() for folder in (teacher, here)]
             assert labels[0]["id"] == labels[1]["id"]
             assert labels[0] != labels[1]
         teacher = here
@@ -141,15 +142,15 @@ def test_only_who_passes_through_rungs_reads_them(kind: str) -> None:
         recipe.main(kind, method)
         student.main("mine", "xs", "l", method, 0)
     before = [contents(made(method)) for method in ("naive", "bootstrap")]
-    assert {path.name for path in records.recipe(kind, "naive").iterdir()} == {"recipe.json"}
-    assert {path.name for path in records.recipe(kind, "bootstrap").iterdir()} == {"recipe.json", "s", "m"}
+    assert {path.name for path in files.recipe(kind, "naive").iterdir()} == {"recipe.json"}
+    assert {path.name for path in files.recipe(kind, "bootstrap").iterdir()} == {"recipe.json", "s", "m"}
     for rung in ("xs", "s", "m"):
-        shutil.rmtree(records.BASES / rung)
-    shutil.rmtree(records.recipe(kind, "naive"))
+        shutil.rmtree(files.BASES / rung)
+    shutil.rmtree(files.recipe(kind, "naive"))
     for method, content in zip(("naive", "bootstrap"), before, strict=True):
         student.main("mine", "xs", "l", method, 0)
         assert contents(made(method)) == content
-    shutil.rmtree(records.recipe(kind, "bootstrap") / "m")
+    shutil.rmtree(files.recipe(kind, "bootstrap") / "m")
     with pytest.raises(UserError, match=r"^models/recipe/\w+/bootstrap/m: no model here"):
         student.main("mine", "xs", "l", "bootstrap", 0)
     assert contents(made("bootstrap")) == before[1], "the last whole one stays"
@@ -157,19 +158,19 @@ def test_only_who_passes_through_rungs_reads_them(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["generation"], indirect=True)
 def test_an_encoder_that_should_speak_is_refused_by_the_recipe(kind: str, bert_folder: Path) -> None:
-    shutil.rmtree(records.BASES / "l")
-    shutil.copytree(bert_folder, records.BASES / "l")
+    shutil.rmtree(files.BASES / "l")
+    shutil.copytree(bert_folder, files.BASES / "l")
     with pytest.raises(UserError, match=r"^models/base/l: an encoder fills masks and cannot go on with a text$"):
         recipe.main(kind, "naive")
-    assert not records.recipe(kind, "naive").exists()
+    assert not files.recipe(kind, "naive").exists()
 
 
 @pytest.mark.parametrize("kind", ["classification"], indirect=True)
 def test_hard_labels_are_the_weak_ones_rounded(kind: str) -> None:
     student.main("mine", "xs", "l", "hard", 0)
-    file = records.weak_labels("mine", "xs", 0) / "student.parquet"
-    labels = records.read_labels(file).to_pydict()
-    records.write(file, records.LABELS, labels | {"p": np.round(labels["p"])})
+    file = files.weak_labels("mine", "xs", 0) / "student.parquet"
+    labels = files.read_labels(file).to_pydict()
+    files.write(file, files.LABELS, labels | {"p": np.round(labels["p"])})
     student.main("mine", "xs", "l", "naive", 0)
     assert contents(made("hard")) == contents(made("naive"))
 
@@ -179,12 +180,12 @@ def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: 
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["finetune"] |= {"snapshots": 9, "learning_rate": 0.05}
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    shutil.copy(records.inputs("mine", "test"), records.inputs("mine", "validation"))
-    weak = records.weak_labels("mine", "xs", 0)
-    given = records.read_labels(weak / "test.parquet")[KINDS[kind]].to_numpy()
+    shutil.copy(files.inputs("mine", "test"), files.inputs("mine", "validation"))
+    weak = files.weak_labels("mine", "xs", 0)
+    given = files.read_labels(weak / "test.parquet")[KINDS[kind]].to_numpy()
     if kind == "classification":  # overconfident ones are far from these
         given = 0.25 + given / 2
-    records.write(
+    files.write(
         weak / "validation.parquet",
         SCHEMAS[kind],
         {"id": [*map(str, range(16))], KINDS[kind]: given},
@@ -198,7 +199,7 @@ def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: 
         far = (passed != given).mean(axis=1)
     best = int(far.argmin())  # of equals the first
     assert 0 < best < 8, "neither the first nor the last: else this shows nothing"
-    steps = sorted(set(records.read_predictions(made("stop") / "predictions.parquet")["step"].to_pylist()))
+    steps = sorted(set(files.read_predictions(made("stop") / "predictions.parquet")["step"].to_pylist()))
     assert json.loads((made("stop") / "run.json").read_text())["stopped"] == steps[best]
     for index, answers in enumerate(stayed):
         nearest = int(far[: index + 1].argmin())
@@ -209,8 +210,8 @@ def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: 
 def test_a_probe_first_hands_its_head_to_the_student(kind: str) -> None:
     student.main("mine", "xs", "l", "probe-first", 0)
     reader = settings.reader(parameters.load(), "mine", "l")
-    inputs, test = records.inputs("mine", "student"), records.inputs("mine", "test")
-    examples = reader.examples(inputs, records.weak_labels("mine", "xs", 0) / "student.parquet")
+    inputs, test = files.inputs("mine", "student"), files.inputs("mine", "test")
+    examples = reader.examples(inputs, files.weak_labels("mine", "xs", 0) / "student.parquet")
     frozen = reader.tuned_by({"tune": "head", "epochs": 2, "learning_rate": 0.05})
     probe, model = (reader.HEAD.load_base(reader.base, each.settings, generator()) for each in (frozen, reader))
     finetune(probe, frozen, examples, ("probe", *ORDER), test, Path("by-hand/probe"), "probe", "none")
@@ -228,8 +229,8 @@ def test_cleaned_labels_are_those_that_base_features_leave(kind: str) -> None:
     """As if a student had been given only the examples that a cleaning of the base's own features keeps."""
     student.main("mine", "xs", "l", "clean", 0)
     reader = settings.reader(parameters.load(), "mine", "l")
-    inputs, test = records.inputs("mine", "student"), records.inputs("mine", "test")
-    given = reader.examples(inputs, records.weak_labels("mine", "xs", 0) / "student.parquet")
+    inputs, test = files.inputs("mine", "student"), files.inputs("mine", "test")
+    given = reader.examples(inputs, files.weak_labels("mine", "xs", 0) / "student.parquet")
     frozen = reader.HEAD.load_base(reader.base, reader.tuned_by({"tune": "head"}).settings, generator())
     features, how = reader.features(frozen, given.items), parameters.load().methods["clean"].clean
     labels, kept = cleaned(features, given.labels, how, numpy_generator("clean", *ORDER))
@@ -243,16 +244,16 @@ def test_cleaned_labels_are_those_that_base_features_leave(kind: str) -> None:
 
 def test_a_ceiling_of_few_shots_is_shown_truth(kind: str) -> None:
     """It answers as a student does whose supervisor is always right."""
-    weak = records.weak_labels("mine", "xs", 0) / "student.parquet"
-    given = records.read_labels(weak)
+    weak = files.weak_labels("mine", "xs", 0) / "student.parquet"
+    given = files.read_labels(weak)
     said = given[KINDS[kind]].to_numpy()[::-1]
     truth = np.round(said) if kind == "classification" else said
-    records.write(records.truth("mine", "student"), SCHEMAS[kind], {"id": given["id"], KINDS[kind]: truth})
+    files.write(files.truth("mine", "student"), SCHEMAS[kind], {"id": given["id"], KINDS[kind]: truth})
     ceiling.main("mine", "l", "few-shot", 0)
     student.main("mine", "xs", "l", "few-shot", 0)
     found = Path("models/ceiling/mine/l/few-shot/0")
     assert predicted(found).tolist() != predicted(made("few-shot")).tolist()
-    shutil.copy(records.truth("mine", "student"), weak)
+    shutil.copy(files.truth("mine", "student"), weak)
     student.main("mine", "xs", "l", "few-shot", 0)
     assert predicted(found).tolist() == predicted(made("few-shot")).tolist()
 
@@ -262,15 +263,15 @@ def test_few_shots_stand_before_every_question(kind: str) -> None:
     assert json.loads((made("few-shot") / "run.json").read_text())["steps"] == 0
     assert not (made("few-shot") / "live").exists()
     reader = settings.reader(parameters.load(), "mine", "l")
-    shown = records.read(records.inputs("mine", "student"), records.TEXTS)["text"].to_pylist()
-    labels = records.read_labels(records.weak_labels("mine", "xs", 0) / "student.parquet")[KINDS[kind]].to_pylist()
+    shown = files.read(files.inputs("mine", "student"), files.TEXTS)["text"].to_pylist()
+    labels = files.read_labels(files.weak_labels("mine", "xs", 0) / "student.parquet")[KINDS[kind]].to_pylist()
     order = torch.randperm(48, generator=generator("shots", *ORDER)).tolist()
     words = labels if kind == "generation" else ["yes" if p > 0.5 else "no" for p in labels]
     drawn = order[:4]
     if kind == "classification":  # half of each, of either those that were drawn first
         drawn = [index for word in ("yes", "no") for index in [i for i in order if words[i] == word][:2]]
     lead = "".join(f"{shown[index]} {words[index]}\n\n" for index in sorted(drawn))
-    asked = records.read(records.inputs("mine", "test"), records.TEXTS)
+    asked = files.read(files.inputs("mine", "test"), files.TEXTS)
     (answers,) = predicted(made("few-shot"))
     assert answers.tolist() == reader.untaught(asked, lead).tolist()
     assert answers.tolist() != reader.untaught(asked).tolist()

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from w2s.determinism import generator
+from w2s.core.determinism import generator
 from w2s.training.batching import epoch
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=400)

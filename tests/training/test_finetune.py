@@ -15,10 +15,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from tests.conftest import WORDS, reader_of, settings_with
-from w2s import records
-from w2s.determinism import generator
-from w2s.errors import UserError
-from w2s.losses.confidence import confidence
+from w2s.core import files
+from w2s.core.determinism import generator
+from w2s.core.errors import UserError
+from w2s.methods.losses.confidence import confidence
 from w2s.models import hardware
 from w2s.models.heads import Head, ScalarHead
 from w2s.settings import Labelled, Loss, Reader
@@ -46,10 +46,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         }.items():
             inputs = {"first": texts, "second": others} if setting == "preference" else {"text": texts}
             columns = {"id": ids, **inputs, "group": ids}
-            records.write(folder / setting / f"{name}.parquet", records.strings(*columns), columns)
-            schema = records.ANSWERS if setting == "generation" else records.LABELS
+            files.write(folder / setting / f"{name}.parquet", files.strings(*columns), columns)
+            schema = files.ANSWERS if setting == "generation" else files.LABELS
             said = {"id": [ids[index] for index in order], schema[1].name: [labels[index] for index in order]}
-            records.write(folder / setting / f"{name}-labels.parquet", schema, said)
+            files.write(folder / setting / f"{name}-labels.parquet", schema, said)
     return folder
 
 
@@ -138,7 +138,7 @@ def test_watching_agreement_changes_no_prediction(run: Run, tmp_path: Path, gpt2
 
 def predicted(folder: Path) -> np.ndarray:
     """P, or answers [snapshots, examples]."""
-    table = records.read_predictions(folder / "predictions.parquet")
+    table = files.read_predictions(folder / "predictions.parquet")
     return table[table.column_names[-1]].to_numpy().reshape(-1, 25)
 
 
@@ -390,7 +390,7 @@ def test_curves(run: Run, tmp_path: Path, data: Path, embedded_folder: Path) -> 
 
 
 def test_a_loss_that_explodes_names_the_run_and_leaves_nothing(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
-    with pytest.raises(UserError) as error, records.atomic(tmp_path / "models" / "student") as out:
+    with pytest.raises(UserError) as error, files.atomic(tmp_path / "models" / "student") as out:
         run(out.relative_to(tmp_path), embedded_folder, learning_rate=1e30)
     told = str(error.value)
     assert told.startswith("student models/.student.tmp: the loss is ")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from w2s.determinism import generator, prepare_torch
-from w2s.errors import UserError
+from w2s.core.determinism import generator, prepare_torch
+from w2s.core.errors import UserError
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 
 

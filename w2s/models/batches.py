@@ -8,7 +8,7 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
 
-from w2s.errors import UserError
+from w2s.core.errors import UserError
 
 T = TypeVar("T")
 

@@ -16,9 +16,9 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from w2s import hub, records
-from w2s.errors import UserError
-from w2s.params import Hub
+from w2s.core import files, hub
+from w2s.core.errors import UserError
+from w2s.core.params import Hub
 
 PIN = "hub.json"  # stands for the weights of a hub model, which stay in the hub's own cache
 CONFIG = ["config.json"]
@@ -35,10 +35,10 @@ def pin(model: Hub, where: str, folder: Path) -> None:
     commit = hub.snapshot("model", model.repository, model.revision, CONFIG, where).name
     pinned = {"repository": model.repository, "commit": commit, "trust_remote_code": model.trust_remote_code}
     _fetched(pinned, where)
-    records.write_json(folder / PIN, pinned)
+    files.write_json(folder / PIN, pinned)
     try:
         opened(AutoTokenizer, folder)  # a fault shows here, not in a later stage
-        records.write_json(folder / PIN, pinned | size(folder))
+        files.write_json(folder / PIN, pinned | size(folder))
     except UserError as error:
         own = "trust_remote_code" in str(error)
         advice = "it runs code of its own: read it, then set trust_remote_code: true" if own else str(error.__cause__)

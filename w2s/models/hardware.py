@@ -8,7 +8,7 @@ from typing import Literal
 import psutil
 import torch
 
-from w2s.params import Finetune
+from w2s.core.params import Finetune
 
 CGROUP = Path("/sys/fs/cgroup/memory.max")  # a container's limit, which the machine's own figure does not show
 

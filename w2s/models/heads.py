@@ -17,10 +17,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+from w2s.core.params import Finetune
 from w2s.models import hardware, memory, tuning
 from w2s.models.batches import Budget
 from w2s.models.checkpoints import MissingHeadError, damaged, is_encoder, opened, trusted, width, without_pooler
-from w2s.params import Finetune
 
 HEAD = "head.safetensors"
 TUNED = "tuned.safetensors"

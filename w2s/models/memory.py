@@ -1,8 +1,8 @@
 """How much memory finetuning takes, and so how many tokens may pass at once."""
 
-from w2s.errors import UserError
+from w2s.core.errors import UserError
+from w2s.core.params import Finetune
 from w2s.models import hardware
-from w2s.params import Finetune
 
 GIB = 2**30
 

@@ -8,7 +8,7 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from w2s.params import Finetune
+from w2s.core.params import Finetune
 
 
 def adapt(body: PreTrainedModel, settings: Finetune, rng: torch.Generator) -> nn.Module:

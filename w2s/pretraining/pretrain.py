@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from w2s.corpora import language
-from w2s.determinism import generator
-from w2s.params import Corpus, Embedded
-from w2s.pretraining import embedded
+from w2s.core.determinism import generator
+from w2s.core.params import Corpus, Embedded
+from w2s.data.corpora import language
+from w2s.pretraining import ladder
 from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 from w2s.training.next_token import next_token
@@ -24,9 +24,9 @@ def pretrain(rung: Embedded, corpus: Corpus, name: str, folder: Path) -> None:
     On one thread whatever the machine: faster at this size, and a rung's bits do not depend on the number of cores.
     """
     written = language(corpus.family, f"corpora.{rung.corpus}.family")
-    tokenizer = embedded.tokenizer(written.vocabulary(corpus))
-    config = embedded.architecture(rung.architecture, len(tokenizer), rung.hidden, rung.layers)
-    model = embedded.initialized(config, generator("init", name, rung.seed))
+    tokenizer = ladder.tokenizer(written.vocabulary(corpus))
+    config = ladder.architecture(rung.architecture, len(tokenizer), rung.hidden, rung.layers)
+    model = ladder.initialized(config, generator("init", name, rung.seed))
     documents = tokenizer(list(written.documents(corpus)), return_attention_mask=False)["input_ids"]
     recipe = Recipe(rung.steps, rung.learning_rate, rung.warmup, weight_decay=0.01, clip=1.0, betas=(0.9, 0.98))
     updates = _updates(documents, generator("order", name, rung.seed))

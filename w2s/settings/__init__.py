@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig
 
-from w2s import records
-from w2s.determinism import prepare_torch
-from w2s.errors import UserError
+from w2s.core import files
+from w2s.core.determinism import prepare_torch
+from w2s.core.errors import UserError
+from w2s.core.params import Finetune, Method, Params
+from w2s.core.registry import chosen
 from w2s.models import hardware
 from w2s.models.checkpoints import context, load_tokenizer, opened
 from w2s.models.heads import Head
-from w2s.params import Finetune, Method, Params
-from w2s.registry import chosen
 
 PROBED = 1000  # test examples whose features are kept
 Item = Any  # an encoded example: what `encode` makes of one, and only its own setting looks into
@@ -75,18 +75,18 @@ class Reader(ABC):
 
     def inputs(self, path: Path) -> tuple[pa.ChunkedArray, list[Item]]:
         """Ids and encoded examples of an inputs file."""
-        table = records.read(path, self.INPUTS)
+        table = files.read(path, self.INPUTS)
         return table["id"], self.encode(table)
 
     def examples(self, inputs: Path, labels: Path, weak: bool = False) -> Labelled:
         """Inputs with their labels, true or weak, joined by id."""
         ids, items = self.inputs(inputs)
-        return Labelled(items, records.aligned(records.read_labels(labels), ids, labels), weak)
+        return Labelled(items, files.aligned(files.read_labels(labels), ids, labels), weak)
 
     def label(self, model: Any, inputs: Path, out: Path) -> None:
         """Write the model's answers to an inputs file."""
         ids, items = self.inputs(inputs)
-        records.write(out, self.LABELS, {"id": ids, self.LABELS[1].name: self.predict(model, items)})
+        files.write(out, self.LABELS, {"id": ids, self.LABELS[1].name: self.predict(model, items)})
 
     def predict(self, model: Any, items: Sequence[Item]) -> np.ndarray:
         """The model's answers [examples], of the kind that `LABELS` holds."""
@@ -117,7 +117,7 @@ class Reader(ABC):
         if features is not None:
             schema = pa.schema([("id", pa.string()), ("features", pa.list_(pa.float32(), features.shape[1]))])
             columns = {"id": ids[:PROBED], "features": list(features.astype(np.float32))}
-            records.write(out / "features.parquet", schema, columns)
+            files.write(out / "features.parquet", schema, columns)
 
     def autocast(self) -> torch.autocast:
         """The precision that models compute in."""
@@ -177,7 +177,7 @@ def setting(name: str, where: str) -> type[Reader]:
     return kind
 
 
-def reader(params: Params, task: str, model: str, method: str | None = None, bases: Path = records.BASES) -> Reader:
+def reader(params: Params, task: str, model: str, method: str | None = None, bases: Path = files.BASES) -> Reader:
     """A task's reader for one base model, finetuned as a method says."""
     kind = setting(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
     return kind(params, task, model, method, bases)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from w2s import records
+from w2s.core import files
 from w2s.models.heads import ScalarHead
-from w2s.models.language import next_words
+from w2s.models.zero_shot import next_words
 from w2s.settings import Item, Labelled, Reader
 
 TINY = np.finfo(np.float32).eps
@@ -18,7 +18,7 @@ TINY = np.finfo(np.float32).eps
 class Binary(Reader):
     """Labels and answers are probabilities; weak ones are soft."""
 
-    LABELS = records.LABELS
+    LABELS = files.LABELS
     HEAD = ScalarHead
 
     def learnable(self, examples: Labelled) -> tuple[Sequence[Item], Tensor]:

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from w2s import records
+from w2s.core import files
 from w2s.models.batches import padded
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
@@ -16,7 +16,7 @@ from w2s.settings._binary import Binary, probability
 class Setting(Binary):
     """An item is a text's token ids."""
 
-    INPUTS = records.TEXTS
+    INPUTS = files.TEXTS
 
     def encode(self, inputs: pa.Table) -> list[list[int]]:
         return self.cut(inputs["text"].to_pylist())

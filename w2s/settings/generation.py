@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from w2s import records
-from w2s.errors import UserError
+from w2s.core import files
+from w2s.core.errors import UserError
+from w2s.core.params import Finetune, Method, Params
 from w2s.models.batches import padded
 from w2s.models.hardware import device
 from w2s.models.heads import LanguageHead
-from w2s.params import Finetune, Method, Params
 from w2s.settings import Labelled, Loss, Reader
 
 
@@ -38,8 +38,8 @@ class Setting(Reader):
     training a label is the answer's number of tokens.
     """
 
-    INPUTS = records.TEXTS
-    LABELS = records.ANSWERS
+    INPUTS = files.TEXTS
+    LABELS = files.ANSWERS
     HEAD = LanguageHead
     LOSSES: ClassVar[Mapping[str, Loss]] = {"cross_entropy": likelihood}
 

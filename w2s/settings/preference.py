@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
-from w2s import records
+from w2s.core import files
 from w2s.models.batches import padded
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
@@ -18,7 +18,7 @@ Pair = tuple[list[int], list[int]]
 class Setting(Binary):
     """An item is the token ids of both texts."""
 
-    INPUTS = records.PAIRS
+    INPUTS = files.PAIRS
 
     def encode(self, inputs: pa.Table) -> list[Pair]:
         return list(zip(*(self.cut(inputs[column].to_pylist()) for column in ("first", "second")), strict=True))

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from w2s import records
-from w2s.determinism import generator
-from w2s.losses.cross_entropy import cross_entropy
+from w2s.core import files
+from w2s.core.determinism import generator
+from w2s.core.params import Keep
+from w2s.methods.losses.cross_entropy import cross_entropy
 from w2s.models import hardware
 from w2s.models.heads import Head
-from w2s.params import Keep
 from w2s.settings import Labelled, Loss, Reader
 from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
@@ -75,7 +75,7 @@ def finetune(
     train(model, updates, recipe, out / "live", name, snapshot, settings.snapshots)
     if stop:
         model.load_state_dict(nearest.weights, strict=False)
-    records.write_predictions(out, reader.LABELS, ids, taken)
+    files.write_predictions(out, reader.LABELS, ids, taken)
     reader.keep_features(model, ids.to_pylist(), items, out)
     run = {
         "parameters": model.parameter_count,
@@ -85,7 +85,7 @@ def finetune(
         "precision": hardware.precision(settings.precision),
         "micro_batch": model.budget.tokens,
     } | ({"stopped": nearest.step} if stop else {})
-    records.write_json(out / "run.json", run)
+    files.write_json(out / "run.json", run)
     if keep != "none":
         model.save(out / "model", whole=keep == "full")
     if keep == "full":

@@ -13,9 +13,9 @@ from dvclive import Live
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from w2s.determinism import prepare_torch
-from w2s.errors import UserError
-from w2s.params import Finetune
+from w2s.core.determinism import prepare_torch
+from w2s.core.errors import UserError
+from w2s.core.params import Finetune
 
 Meter = dict[str, float]  # what is logged, by name
 Backward = Callable[[Tensor], None]

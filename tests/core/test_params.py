@@ -1,0 +1,549 @@
+"""Every fault in params.yaml is told in one line: where, what was found, what is allowed."""
+
+import copy
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from w2s import settings
+from w2s.core.checks import load
+from w2s.core.errors import UserError
+from w2s.core.params import Block, Corpus, Count, Fraction, Method, Params, Task
+from w2s.core.validation import options_of
+from w2s.data import tasks
+from w2s.methods import loss_of, losses
+from w2s.settings.classification import Setting as Classification
+
+COMMITTED = Path(__file__).parents[2] / "params.yaml"
+ABSENT = object()
+LOSSES = ", ".join(sorted(file.stem for file in Path(losses.__file__).parent.glob("[!_]*.py")))
+MODEL = {"family": "embedded", "corpus": "reviews", "hidden": 8, "layers": 1, "steps": 1, "learning_rate": 0.1}
+BLOCK = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["naive"], "ceilings": ["naive"]}
+TEXTS = {"epochs": 1, "learning_rate": 0.1}
+SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
+FINETUNE = (
+    "tune, lora, keep, epochs, batch_size, micro_batch, context, gradient_checkpointing, "
+    "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads"
+)
+ONE_WORD = "must be one word of letters, digits, _ and -, a dash only between others"
+
+CONTENT = YAML(typ="safe", pure=True).load(COMMITTED.read_text())
+for catalogue, kept in {  # of long ones a few, since each test reads them all
+    "models": ["xs", "s", "m", "l", "chess-xs", "gpt2"],
+    "tasks": ["reviews", "preferences", "endgames", "sciq"],
+}.items():
+    CONTENT[catalogue] = {name: CONTENT[catalogue][name] for name in kept}
+
+WRITER = YAML(typ="safe")  # in C, the fast one
+WRITER.sort_base_mapping_type_on_output = False
+
+Load = Callable[..., Params]
+
+
+@pytest.fixture
+def load_with(tmp_path: Path) -> Load:
+    """Loads the committed parameters after changes at dotted keys."""
+    return lambda changes: load(written(tmp_path / "params.yaml", changes))
+
+
+def written(file: Path, changes: dict[str, Any]) -> Path:
+    content = copy.deepcopy(CONTENT)
+    for key, value in changes.items():
+        *way, last = key.split(".")
+        place = content
+        for part in way:
+            place = place[part]
+        if value is ABSENT:
+            del place[last]
+        else:
+            place[last] = value
+    with file.open("w") as stream:
+        WRITER.dump(content, stream)
+    return file
+
+
+def message(error: pytest.ExceptionInfo[UserError]) -> str:
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def test_the_committed_parameters_load() -> None:
+    params = load(COMMITTED)
+    for block in params.grid.blocks.values():
+        assert set(block.weak + block.strong) <= set(params.grid.ladder) <= set(params.models)
+    for name, method in params.methods.items():
+        loss_of(method, Classification, f"methods.{name}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        # misspelt names, with the nearest
+        (
+            "methods",
+            {"naiv": {"loss": "kl"}},
+            "grid.classification.methods: unknown name 'naive' (known: naiv); did you mean 'naiv'?",
+        ),
+        ("methods", {"zzz": {"loss": "kl"}}, "grid.classification.methods: unknown name 'naive' (known: zzz)"),
+        ("tasks", {}, "grid.classification.tasks: unknown name 'reviews' (known: none)"),
+        (
+            "models.s.corpus",
+            "review",
+            "models.s.corpus: unknown name 'review' (known: reviews, endgames); did you mean 'reviews'?",
+        ),
+        ("tasks.reviews.corpus", "zzz", "tasks.reviews.corpus: unknown name 'zzz' (known: reviews, endgames)"),
+        # unknown keys
+        (
+            "gird",
+            {},
+            "gird: unknown name 'gird' (known: grid, split, finetune, evaluate, corpora, tasks, models, methods); "
+            "did you mean 'grid'?",
+        ),
+        (
+            "grid.classification.task",
+            ["reviews"],
+            "grid.classification.task: unknown name 'task' (known: tasks, weak, strong, methods, ceilings); "
+            "did you mean 'tasks'?",
+        ),
+        (
+            "grid.tasks",
+            ["reviews"],
+            "grid.tasks: unknown name 'tasks' (known: reports, ladder, seeds, classification, preference, generation, "
+            "simulated)",
+        ),
+        (
+            "models.s.hiden",
+            8,
+            "models.s.hiden: unknown name 'hiden' "
+            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup, seed, finetune); "
+            "did you mean 'hidden'?",
+        ),
+        (
+            "tasks.reviews.answers.maybe",
+            ["x"],
+            "tasks.reviews.answers.maybe: unknown name 'maybe' (known: true, false)",
+        ),
+        # missing keys
+        ("split", ABSENT, "split is missing"),
+        ("finetune.epochs", ABSENT, "finetune.epochs is missing"),
+        ("models.s.seed", ABSENT, "models.s.seed is missing"),
+        ("grid.classification.ceilings", ABSENT, "grid.classification.ceilings is missing"),
+        ("grid.preference", ABSENT, "grid.preference is missing"),
+        ("tasks.reviews.setting", ABSENT, "tasks.reviews.setting is missing"),
+        # mistyped values
+        ("models.s.hidden", "32", "models.s.hidden: must be a whole number (found '32')"),
+        ("models.s.hidden", 32.0, "models.s.hidden: must be a whole number (found 32.0)"),
+        ("models.s.hidden", True, "models.s.hidden: must be a whole number (found True)"),
+        ("models.s.hidden", None, "models.s.hidden: must be a whole number (found nothing)"),
+        ("finetune.epochs", 2.5, "finetune.epochs: must be a whole number (found 2.5)"),
+        ("finetune.learning_rate", "5e-4", "finetune.learning_rate: must be a number (found '5e-4')"),
+        ("finetune.precision", "fp16", "finetune.precision: must be 'auto', 'fp32' or 'bf16' (found 'fp16')"),
+        ("grid.seeds", 0, "grid.seeds: must be a list (found 0)"),
+        ("grid.seeds", ["0"], "grid.seeds.0: must be a whole number (found '0')"),
+        ("grid.preference.weak", "xs", "grid.preference.weak: must be a list (found 'xs')"),
+        ("tasks.reviews.family", 3, "tasks.reviews.family: must be text (found 3)"),
+        ("grid", None, "grid: must be a mapping of keys to values (found nothing)"),
+        ("models.s", None, "models.s: must be a mapping of keys to values (found nothing)"),
+        ("models", [1], "models: must be a mapping of keys to values (found [1])"),
+        ("models.s.finetune", 7, "models.s.finetune: must be a mapping of keys to values (found 7)"),
+        ("models.s.family", "hug", "models.s.family: unknown name 'hug' (known: embedded, hub); did you mean 'hub'?"),
+        ("grid.generation.tasks", ["../x"], f"grid.generation.tasks.0: {ONE_WORD} (found '../x')"),
+        ("models", {"a b": MODEL}, f"models.a b: {ONE_WORD} (found 'a b')"),
+        ("split", ["x" * 200], "split: must be a mapping of keys to values (found ['" + "x" * 78 + "…)"),
+        # empty lists and repeated names
+        ("grid.ladder", [], "grid.ladder: must have at least one item (found [])"),
+        ("grid.seeds", [], "grid.seeds: must have at least one item (found [])"),
+        *(
+            (
+                f"grid.classification.{key}",
+                [],
+                f"grid.classification.{key}: must have at least one item, as {'weak' if key == 'tasks' else 'tasks'} "
+                "has (or all 5 lists none)",
+            )
+            for key in Block.model_fields
+        ),
+        (
+            "grid.generation.methods",
+            ["naive"],
+            "grid.generation.tasks: must have at least one item, as methods has (or all 5 lists none)",
+        ),
+        (
+            "grid.classification",
+            {key: [] for key in Block.model_fields},
+            "grid.classification.tasks: at least one of the settings must have tasks",
+        ),
+        ("tasks.reviews.answers.true", [], "tasks.reviews.answers.true: must have at least one item (found [])"),
+        ("tasks.reviews.answers.true", [""], "tasks.reviews.answers.true.0: must not be empty (found '')"),
+        ("grid.seeds", [1, 0, 1], "grid.seeds: must not hold anything twice (found [1, 0, 1])"),
+        (
+            "grid.classification.weak",
+            ["xs", "xs"],
+            "grid.classification.weak: must not hold anything twice (found ['xs', 'xs'])",
+        ),
+        # not finite, out of range
+        ("finetune.learning_rate", float("nan"), "finetune.learning_rate: must be a finite number (found nan)"),
+        ("finetune.clip", float("inf"), "finetune.clip: must be a finite number (found inf)"),
+        ("finetune.learning_rate", -1, "finetune.learning_rate: must be greater than 0 (found -1)"),
+        ("finetune.warmup", 1.5, "finetune.warmup: must be less than or equal to 1 (found 1.5)"),
+        ("finetune.weight_decay", -0.1, "finetune.weight_decay: must be greater than or equal to 0 (found -0.1)"),
+        ("finetune.batch_size", 0, "finetune.batch_size: must be greater than 0 (found 0)"),
+        ("grid.seeds", [-1], "grid.seeds.0: must be greater than or equal to 0 (found -1)"),
+        ("split.seed", 2**31, "split.seed: must be less than 2147483648 (found 2147483648)"),
+        ("evaluate.resamples", 3, "evaluate.resamples: must be greater than or equal to 100 (found 3)"),
+        ("evaluate.confidence", 1.0, "evaluate.confidence: must be less than 1 (found 1.0)"),
+        # references between entries
+        (
+            "grid.classification.weak",
+            ["xxs"],
+            "grid.classification.weak (must be in grid.ladder): unknown name 'xxs' (known: xs, s, m, l); "
+            "did you mean 'xs'?",
+        ),
+        (
+            "grid.ladder",
+            ["xs", "s", "m"],
+            "grid.classification.strong (must be in grid.ladder): unknown name 'l' (known: xs, s, m)",
+        ),
+        # names that are known, but do not go together
+        (
+            "tasks.reviews.setting",
+            "preference",
+            "grid.classification.tasks: 'reviews' is a preference task; list it under grid.preference",
+        ),
+        (
+            "grid.preference",
+            BLOCK,
+            "grid.preference.tasks: 'reviews' is a classification task; list it under grid.classification",
+        ),
+        (
+            "grid.classification.ceilings",
+            ["naive", "hard"],
+            "grid.classification.ceilings: 'hard' must be one of its methods: naive, confidence",
+        ),
+        (
+            "grid.classification.methods",
+            ["naive", "generative"],
+            "grid.classification.ceilings: 'generative' is missing; it finetunes on texts, and must be held against a "
+            "ceiling that does so too",
+        ),
+        (
+            "grid.classification.ceilings",
+            ["naive", "confidence"],
+            "grid.classification.ceilings: 'confidence' is the same as 'naive'",
+        ),
+        # the parts of a method
+        (
+            "methods.mine",
+            {"texts": TEXTS, "via": "between"},
+            "methods.mine.texts: does not go with via; make them two methods",
+        ),
+        (
+            "methods.mine",
+            {"texts": TEXTS, "rounds": 2},
+            "methods.mine.texts: does not go with rounds; make them two methods",
+        ),
+        ("methods.mine", {"texts": {"epochs": 1}}, "methods.mine.texts.learning_rate is missing"),
+        ("methods.mine", {"rounds": 0}, "methods.mine.rounds: must be greater than 0 (found 0)"),
+        (
+            "methods.mine",
+            {"via": "betwixt"},
+            "methods.mine.via: must be between or a list of models, none of them twice (found 'betwixt')",
+        ),
+        ("methods.mine", {"labels": "firm"}, "methods.mine.labels: must be 'soft' or 'hard' (found 'firm')"),
+        ("methods.mine", {"stop": "strong"}, "methods.mine.stop: must be 'weak' (found 'strong')"),
+        *(
+            (
+                "methods.mine",
+                {"shots": 4, **part},
+                f"methods.mine.shots: few-shot prompting trains nothing; it does not go with {name}",
+            )
+            for name, part in {
+                "stop": {"stop": "weak"},
+                "rounds": {"rounds": 2},
+                "loss": {"loss": "kl"},
+                "labels": {"labels": "hard"},
+                "finetune": {"finetune": {"tune": "lora"}},
+                "alpha_max (an option of a loss)": {"alpha_max": 0.5},
+            }.items()
+        ),
+        (
+            "methods.mine",
+            {"clean": {"by": "logistic", "action": "filter", "share": 1.0}},
+            "methods.mine.clean.share: must be less than 1 with action: filter; nothing would be left to learn from",
+        ),
+        ("methods.mine", {"clean": {"by": "logistic", "share": 0.1}}, "methods.mine.clean.action is missing"),
+        # simulated supervisors
+        ("grid.simulated.of", ABSENT, "grid.simulated.of is missing"),
+        ("grid.simulated", SIMULATED | {"of": "m"}, "grid.simulated.of: 'm' is not in grid.classification.weak"),
+        (
+            "grid.simulated",
+            SIMULATED | {"weak": []},
+            "grid.simulated.weak: must have at least one item, as tasks has (or all 4 lists none)",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"tasks": ["sciq"]},
+            "grid.simulated.tasks: 'sciq' is not in grid.classification.tasks",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"strong": ["s"]},
+            "grid.simulated.strong: 's' is not in grid.classification.strong",
+        ),
+        (
+            "grid.simulated",
+            SIMULATED | {"methods": ["kl"]},
+            "grid.simulated.methods: 'kl' is not in grid.classification.methods",
+        ),
+        # overrides of finetune
+        (
+            "tasks.reviews.finetune",
+            {"epohs": 1},
+            f"tasks.reviews.finetune: epohs: unknown name 'epohs' (known: {FINETUNE}); did you mean 'epochs'?",
+        ),
+        ("models.s.finetune", {"epochs": "2"}, "models.s.finetune: epochs: must be a whole number (found '2')"),
+        ("models.l.finetune", {"clip": 0}, "models.l.finetune: clip: must be greater than 0 (found 0)"),
+        ("methods.naive.finetune", {"clip": 0}, "methods.naive.finetune: clip: must be greater than 0 (found 0)"),
+        (
+            "methods.naive.probe",
+            {"epohs": 1},
+            "methods.naive.probe.epohs: unknown name 'epohs' (known: epochs, learning_rate); did you mean 'epochs'?",
+        ),
+    ],
+)
+def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: object, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_with({key: value})
+    assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("via", "ladder", "weak", "strong", "way"),
+    [
+        ("between", ["xs", "s", "m", "l"], ["xs"], "l", None),
+        ("between", ["xs", "l", "s", "m"], ["xs", "s"], "l", "s → l"),
+        ("between", ["m", "s", "xs", "l"], ["s"], "m", "s → m"),
+        (["s", "m"], ["xs", "s", "m", "l"], ["xs"], "l", None),
+        (["m", "s"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → m → s → l"),
+        (["s"], ["xs", "s", "m", "l"], ["s"], "l", "s → s → l"),
+        (["gpt2"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → gpt2 → l"),
+    ],
+)
+def test_a_way_must_rise(
+    tmp_path: Path, load_with: Load, via: object, ladder: list[str], weak: list[str], strong: str, way: str | None
+) -> None:
+    block = BLOCK | {"weak": weak, "strong": [strong], "methods": ["naive", "mine"]}
+    changes = {"methods.mine": {"via": via}, "grid.ladder": ladder, "grid.classification": block}
+    if way is None:
+        load_with(changes)
+        return
+    with pytest.raises(UserError) as error:
+        load_with(changes)
+    told = f"methods.mine.via: the way {way} must rise in grid.ladder, which is {', '.join(ladder)}"
+    assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("method", "rungs"),
+    [
+        ({}, []),
+        ({"via": "between"}, ["s", "m"]),
+        ({"via": ["m"]}, ["m"]),
+        ({"rounds": 3}, ["l", "l"]),
+        ({"via": "between", "rounds": 2}, ["s", "m", "l"]),
+    ],
+)
+def test_labels_pass_through_the_rungs_between_and_the_student_again(
+    load_with: Load, method: dict[str, Any], rungs: list[str]
+) -> None:
+    assert load_with({}).grid.passed(Method(**method), "xs", "l") == rungs
+
+
+def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
+    block = BLOCK | {"tasks": ["preferences"], "methods": ["naive", "generative"], "ceilings": ["naive", "generative"]}
+    grid = load_with({"grid.preference": block}).grid
+    assert list(grid.blocks) == ["classification", "preference"]
+    assert {task: block.methods for task, block in grid.tasks.items()} == {
+        "reviews": ["naive", "confidence"],
+        "preferences": ["naive", "generative"],
+    }
+    assert [grid.preference.ceiling(name) for name in ("naive", "generative")] == ["naive", "generative"]
+    assert grid.classification.ceiling("confidence") == "naive"
+
+
+def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> None:
+    kept = {"finetune": {"clip": 2.0}, "probe": TEXTS}
+    clean = {"by": "logistic", "action": "relabel", "share": 0.1}
+    method = Method(**kept, labels="hard", via="between", rounds=2, stop="weak", clean=clean)
+    assert method.on_truth == Method(**kept)
+    for alone in (Method(texts=TEXTS), Method(shots=3)):
+        assert alone.on_truth == alone
+
+
+def test_a_misspelt_key_is_told_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
+    with pytest.raises(UserError, match=r"classification\.task: unknown name 'task' .*did you mean 'tasks'\?"):
+        load_with({"grid.classification.tasks": ABSENT, "grid.classification.task": ["reviews"]})
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "top level: must be a mapping of keys to values (found nothing)"),
+        (b"- a\n", "top level: must be a mapping of keys to values (found ['a'])"),
+        (b"grid: {\n", "not valid YAML in line 2 (expected the node content, but found '<stream end>')"),
+        (b"grid:\n\t- a\n", "not valid YAML in line 2 (found character '\\t' that cannot start any token)"),
+        (b"a: 1\na: 2\n", 'not valid YAML in line 2 (found duplicate key "a" with value "2" (original value: "1"))'),
+        (b"a: \x00\n", "not valid YAML (unacceptable character"),
+        (b"\xff\xfe\x00a", "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)"),
+    ],
+)
+def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes, told: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_bytes(content)
+    with pytest.raises(UserError) as error:
+        load(file)
+    assert str(error.value).startswith(f"{file}: {told}")
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load(tmp_path / "none.yaml")
+    assert message(error).startswith(f"{tmp_path / 'none.yaml'}: cannot be read (")
+
+
+@pytest.mark.parametrize("written_as", ["5e-4", "0.5e-3", "0.0005"])
+def test_numbers_are_read_as_dvc_reads_and_writes_them(tmp_path: Path, written_as: str) -> None:
+    file = tmp_path / "params.yaml"
+    text = COMMITTED.read_text()
+    assert text.count("  learning_rate: 0.0005\n") == 1
+    file.write_text(text.replace("  learning_rate: 0.0005\n", f"  learning_rate: {written_as}\n"))
+    assert load(file).finetune.learning_rate == 0.0005
+
+
+def places(content: Any, way: str = "") -> list[str]:
+    if not isinstance(content, dict):
+        return [way]
+    inner = [place for key, value in content.items() for place in places(value, f"{way}.{key}" if way else key)]
+    return inner + ([way] if way else [])
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text("ab -1.", max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=3), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(place=st.sampled_from(places(CONTENT)), value=junk)
+def test_whatever_stands_anywhere_loads_or_is_told_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, place: str, value: object
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "junk.yaml"
+    try:
+        load(written(file, {place: value}))
+    except UserError as error:
+        told = str(error)
+        assert told.startswith(f"{file}: ")
+        assert "\n" not in told
+        assert not any(jargon in told for jargon in ("Input should", "instance of", "Value error", "after validation"))
+
+
+def test_a_recipe_is_the_general_one_then_the_models_then_the_tasks(load_with: Load) -> None:
+    params = load_with(
+        {
+            "models.s.finetune": {"epochs": 7, "clip": 2.0},
+            "tasks.reviews.finetune": {"epochs": 9, "batch_size": 4},
+        }
+    )
+    recipe = params.finetune_for("reviews", "s")
+    assert (recipe.epochs, recipe.clip, recipe.batch_size) == (9, 2.0, 4)
+    assert recipe.learning_rate == params.finetune.learning_rate
+    assert params.finetune_for("reviews", "m").clip == params.finetune.clip
+    by_method = params.finetune_for("reviews", "s", Method(finetune={"epochs": 3}))
+    assert (by_method.epochs, by_method.clip, by_method.batch_size) == (3, 2.0, 4)
+
+
+def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
+    """Stands for a task family with options of its own."""
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"side": 2}, "side: unknown name 'side' (known: sides, bias); did you mean 'sides'?"),
+        ({}, "sides is missing"),
+        ({"sides": 2, "bias": 2.0}, "bias: must be less than or equal to 1 (found 2.0)"),
+        ({"sides": "2"}, "sides: must be a whole number (found '2')"),
+        ({"sides": 2, "split": 1}, "split: unknown name 'split' (known: sides, bias)"),
+    ],
+)
+def test_a_task_entrys_options_are_its_functions_keywords(options: dict[str, object], told: str) -> None:
+    entry = Task(family="reviews", setting="classification", answers={"true": ["a"], "false": ["b"]}, **options)
+    with pytest.raises(UserError) as error:
+        options_of(family, entry, "params.yaml: tasks.dice")
+    assert message(error) == f"params.yaml: tasks.dice: {told}"
+
+
+def test_options_have_the_functions_defaults() -> None:
+    entry = Corpus(family="reviews", seed=0, documents=1, sides=6)
+    assert options_of(family, entry, "here") == {"sides": 6, "bias": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        (
+            {"loss": "confidance"},
+            f".loss: unknown name 'confidance' (known: {LOSSES}); did you mean 'confidence'?",
+        ),
+        ({"loss": "cross_entropy", "alpha_max": 0.5}, ": alpha_max: unknown name 'alpha_max' (known: none)"),
+        ({"loss": "confidence", "warmup": 0.2}, ": alpha_max is missing"),
+        (
+            {"loss": "confidence", "alpha_mx": 0.5, "warmup": 0.2},
+            ": alpha_mx: unknown name 'alpha_mx' (known: alpha_max, warmup); did you mean 'alpha_max'?",
+        ),
+        (
+            {"loss": "confidence", "alpha_max": 2.0, "warmup": 0.2},
+            ": alpha_max: must be less than or equal to 1 (found 2.0)",
+        ),
+        (
+            {"loss": "confidence", "alpha_max": float("nan"), "warmup": 0.2},
+            ": alpha_max: must be a finite number (found nan)",
+        ),
+        ({"loss": "confidence", "alpha_max": "a", "warmup": 0.2}, ": alpha_max: must be a number (found 'a')"),
+    ],
+)
+def test_a_methods_faults(recipe: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError) as error:
+        loss_of(Method(**recipe), Classification, "params.yaml: methods.mine")
+    assert message(error) == f"params.yaml: methods.mine{told}"
+
+
+def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
+    file, text = tmp_path / "params.yaml", COMMITTED.read_text()
+    assert text.count("  ladder: [xs, ") == 1
+    file.write_text(text.replace("  ladder: [xs, ", "  ladder: [xxs, "))
+    with pytest.raises(UserError) as error:
+        load(file)
+    told = message(error).split("grid.ladder: ")[1]
+    assert re.fullmatch(
+        r"unknown name 'xxs' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xs'\?", told
+    )
+
+
+def test_unknown_family_and_setting() -> None:
+    with pytest.raises(UserError) as error:
+        tasks.family("reviws", "tasks.reviews.family")
+    assert message(error).startswith("tasks.reviews.family: unknown name 'reviws' (known: amazon_polarity, anli_r2, ")
+    assert message(error).endswith(" more); did you mean 'reviews'?")
+    with pytest.raises(UserError) as error:
+        settings.setting("clasification", "tasks.reviews.setting")
+    assert message(error) == (
+        "tasks.reviews.setting: unknown name 'clasification' (known: classification, generation, preference); "
+        "did you mean 'classification'?"
+    )

@@ -1,0 +1,153 @@
+"""Preferences: noisy judges of reviews; neither the order nor the form of a pair tells what they say."""
+
+import hashlib
+import itertools
+import re
+
+import pytest
+
+from tests.data.tasks.test_reviews import Interpreter, corpus
+from w2s.core.errors import UserError
+from w2s.core.params import Corpus, Split, Task
+from w2s.core.validation import options_of
+from w2s.data.corpora import reviews as written
+from w2s.data.tasks import Example, Stream, preferences
+
+SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
+PAIRS_SHA = "aa500434f96571cfa2eec1b0979b9d6ab9f08fa7eaf438d0a0aa6ea6e23d9e7f"
+TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
+CUES = (written.CUE, preferences.HARD_CUE)
+
+
+def stream(language: Corpus, seed: int = 0, **options: float) -> Stream:
+    entry = Task(family="preferences", setting="preference", **options)
+    split, options = SPLIT.model_copy(update={"seed": seed}), options_of(preferences.examples, entry, "here")
+    return preferences.examples(split, language, "here", **options)
+
+
+def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list[Example]:
+    return list(itertools.islice(stream(language, seed, **options), count))
+
+
+def unlabelled(count: int, language: Corpus, seed: int = 0, **options: float) -> list[tuple[str, ...]]:
+    """Unlabelled texts as body, cue and verdict."""
+    texts = itertools.islice(stream(language, seed, **options).texts, count)
+    return [re.fullmatch(f"(.*)({'|'.join(map(re.escape, CUES))}) ([a-z]+)", text).groups() for text in texts]
+
+
+def bodies(example: Example) -> list[str]:
+    return [text.removesuffix(CUES[0]).removesuffix(CUES[1]) for text in example.inputs.values()]
+
+
+def verdicts(example: Example, seed: int = 0) -> list[bool]:
+    """Whether the authors of both texts are happy, by the rules of the language."""
+    return [Interpreter(*written.lexicon(seed)).happy(body) for body in bodies(example)]
+
+
+def near(count: int, total: int, share: float) -> bool:
+    """Within four standard errors."""
+    return abs(count - share * total) < 4 * (total * share * (1 - share)) ** 0.5
+
+
+def test_judges_mostly_like_the_happier_text() -> None:
+    pairs = [(example, *verdicts(example)) for example in drawn(4000, corpus())]
+    differ = [(example.answer, one) for example, one, two in pairs if one != two]
+    assert near(len(differ), 4000, 0.8)
+    assert near(sum(answer == one for answer, one in differ), len(differ), 0.88)
+    alike = [example.answer for example, one, two in pairs if one == two]
+    assert near(sum(alike), len(alike), 0.5)
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.1, 0.5])
+def test_a_share_of_the_pairs_is_alike(alike: float) -> None:
+    pairs = [verdicts(example) for example in drawn(2000, corpus(), alike=alike)]
+    assert near(sum(one == two for one, two in pairs), 2000, alike) or not alike
+    assert alike or all(one != two for one, two in pairs)
+
+
+@pytest.mark.parametrize("certainty", [0.0, 1.0])
+def test_certain_judges(certainty: float) -> None:
+    for example in drawn(300, corpus(), certainty=certainty):
+        one, two = verdicts(example)
+        assert one == two or example.answer == (one if certainty else two)
+
+
+def test_order_cue_and_length_do_not_predict_the_label() -> None:
+    examples = drawn(8000, corpus())
+    assert near(sum(example.answer for example in examples), 8000, 0.5)
+    forms = {
+        "cue": lambda text: text.endswith(written.CUE),
+        "words": lambda text: len(text.split()),
+        "letters": lambda text: text,
+    }
+    for name, form in forms.items():
+        told = [(form(e.inputs["first"]), form(e.inputs["second"]), e.answer) for e in examples]
+        decided = [(one > two) == answer for one, two, answer in told if one != two]
+        assert near(sum(decided), len(decided), 0.5), name
+
+
+def test_half_of_the_texts_end_in_the_easy_cue() -> None:
+    texts = [text for example in drawn(2000, corpus()) for text in example.inputs.values()]
+    assert all(text.endswith(CUES) for text in texts)
+    assert near(sum(text.endswith(written.CUE) for text in texts), 4000, 0.5)
+    assert all(text.endswith(CUES[0]) for example in drawn(200, corpus(), easy=1.0) for text in example.inputs.values())
+
+
+def test_the_hard_cue_never_precedes_a_verdict() -> None:
+    assert not any(preferences.HARD_CUE in document for document in written.documents(corpus(documents=20_000)))
+
+
+def test_no_text_occurs_twice_or_in_the_corpus() -> None:
+    language = corpus(documents=20_000)
+    seen = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
+    examples = drawn(3000, language)
+    texts = [body for example in examples for body in bodies(example)]
+    assert len(set(texts)) == 6000
+    assert seen.isdisjoint(texts)
+    assert all(example.id == example.group for example in examples)
+    assert len({example.id for example in examples}) == 3000
+    words = set(written.vocabulary(language))
+    assert {word for example in examples for text in example.inputs.values() for word in text.split()} <= words
+
+
+def test_the_bits_are_pinned_and_follow_from_the_seed() -> None:
+    made = stream(corpus())
+    pairs = (f"{e.id} {e.inputs} {e.group} {e.answer}" for e in itertools.islice(made, 1000))
+    for lines, digest in ((pairs, PAIRS_SHA), (itertools.islice(made.texts, 1000), TEXTS_SHA)):
+        assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == digest
+    one, two = drawn(500, corpus()), drawn(500, corpus(), seed=1)
+    assert {example.id for example in one}.isdisjoint({example.id for example in two})
+
+
+def test_unlabelled_texts_are_of_reviews_that_no_pair_and_no_document_has() -> None:
+    language = corpus(documents=20_000)
+    bodies_of_texts = [body for body, _, _ in unlabelled(4000, language)]
+    assert len(set(bodies_of_texts)) == 4000
+    paired = {body for seed in (0, 1) for example in drawn(8000, language, seed) for body in bodies(example)}
+    reviewed = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
+    assert (paired | reviewed).isdisjoint(bodies_of_texts)
+
+
+def test_unlabelled_texts_tell_the_verdict_of_their_reviewer() -> None:
+    texts = unlabelled(4000, corpus())
+    happy = Interpreter(*written.lexicon(0)).happy
+    assert all(verdict in written.VERDICTS[happy(body)] for body, _, verdict in texts)
+    assert {verdict for _, _, verdict in texts} == {word for words in written.VERDICTS.values() for word in words}
+    assert near(sum(cue == written.CUE for _, cue, _ in texts), 4000, 0.5)
+    assert {cue for _, cue, _ in unlabelled(300, corpus(), easy=0.0)} == {preferences.HARD_CUE}
+    words = set(written.vocabulary(corpus()))
+    assert {word for text in texts for part in text for word in part.split()} <= words
+
+
+@pytest.mark.parametrize("pairs", [0, 300])
+def test_unlabelled_texts_follow_from_the_seed_however_many_pairs_are_drawn(pairs: int) -> None:
+    made = stream(corpus())
+    assert len(list(itertools.islice(made, pairs))) == pairs
+    texts = ["{}{} {}".format(*parts) for parts in unlabelled(500, corpus())]
+    assert list(itertools.islice(made.texts, 500)) == texts
+    assert set(unlabelled(500, corpus())).isdisjoint(unlabelled(500, corpus(), seed=1))
+
+
+def test_a_language_is_needed() -> None:
+    with pytest.raises(UserError, match=r"^here\.corpus is missing: preferences are about texts in a language"):
+        preferences.examples(SPLIT, None, "here")

@@ -1,0 +1,460 @@
+"""The cost command: what it says will run is what `dvc repro` runs, and its counts are those of the stages."""
+
+import hashlib
+import itertools
+import json
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from socket import create_server
+from threading import Thread
+from typing import Any
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+from tests.pipeline.conftest import CHESS, MICRO, PREFERENCES, REVIEWS, Workspace, checkout
+from w2s.core.checks import load
+from w2s.models.heads import ScalarHead
+from w2s.pipeline.cost.listing import Step, duration, parts, si, survey, table
+from w2s.pipeline.cost.outlook import Fate
+from w2s.pipeline.cost.work import Cost, Machine, Measures, Pretrained, Tuned, cost, passes
+from w2s.settings import Reader, classification, preference
+from w2s.training import finetune, texts
+
+KEPT, CACHED, RUN = Fate
+CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")
+NAIVE = ("student", "reviews", "xs", "m", "naive", "0")
+BOOTSTRAP = ("student", "endgames", "chess-xs", "chess-m", "bootstrap", "0")
+LAST = {("evaluate",), ("plot",)}
+RECIPES = {
+    ("recipe", setting, method)
+    for setting, block in (("classification", REVIEWS), ("preference", PREFERENCES), ("generation", CHESS))
+    for method in block["methods"]
+}
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A checkout with a micro grid of which nothing has run."""
+    return checkout(tmp_path_factory.mktemp("fresh"))
+
+
+@pytest.fixture(scope="module")
+def finished(fresh: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """The same when everything has run, as far as DVC can tell: placeholders stand for all outputs."""
+    path = tmp_path_factory.mktemp("finished") / "repo"
+    shutil.copytree(fresh.path, path)
+    with Repo(str(path)) as repo:
+        outs = [Path(out.fs_path) for out in repo.index.outs]
+    for out in outs:
+        file = out if out.suffix else out / "file"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(str(out.relative_to(path)))
+    for _, setting, method in RECIPES:
+        loss = "confidence" if method == "confidence" else "cross_entropy"
+        code = hashlib.sha256((path / f"w2s/methods/losses/{loss}.py").read_bytes()).hexdigest()
+        recipe = path / "models/recipe" / setting / method / "recipe.json"
+        recipe.write_text(json.dumps({"loss": {f"w2s.methods.losses.{loss}": code}}))
+    workspace = Workspace(path)
+    workspace.run("dvc", "commit", "--force")
+    workspace.git("add", "-A")
+    workspace.git("commit", "-qm", "results")
+    return workspace
+
+
+@pytest.fixture
+def workspace(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    path = tmp_path / "repo"
+    shutil.copytree(finished.path, path, symlinks=True)
+    monkeypatch.chdir(path)
+    return Workspace(path)
+
+
+def fates() -> dict[tuple[str, ...], Fate]:
+    """What becomes of each stage of the repository here, by kind and place in the grid."""
+    return {(step.kind, *step.item.values()): step.fate for wave in survey()[0] for step in wave}
+
+
+def those(fate: Fate) -> set[tuple[str, ...]]:
+    return {stage for stage, found in fates().items() if found is fate}
+
+
+def test_before_the_first_run_everything_is_to_run(fresh: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fresh.path)
+    found = fates()
+    assert set(found.values()) == {RUN}
+    assert {CONFIDENCE, NAIVE, ("base", "xs"), ("base", "m"), ("prepare", "reviews"), ("check",)} <= found.keys()
+    assert fresh.git("status", "--porcelain", "--ignored").count("models") == 0
+
+
+def test_after_it_everything_is_up_to_date(workspace: Workspace) -> None:
+    assert set(fates().values()) == {KEPT}
+    assert workspace.git("status", "--porcelain") == ""
+
+
+def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
+    for name in ("data/tasks", "data/weak_labels", "models"):
+        shutil.rmtree(workspace.path / name)
+    assert those(KEPT) == LAST | {("check",)}  # the reports that they made are still here, and sound
+    assert those(RUN) == set()
+    assert not (workspace.path / "models").exists()
+    assert workspace.stages_run(workspace.run("dvc", "repro")) == set()  # as DVC does it
+    assert set(fates().values()) == {KEPT}
+
+
+def test_a_methods_option_reruns_its_students_only(workspace: Workspace) -> None:
+    workspace.set("methods.confidence.alpha_max", 0.5)
+    assert those(RUN) == {CONFIDENCE, ("recipe", "classification", "confidence")} | LAST
+    assert those(CACHED) == set()
+
+
+def test_a_setting_that_was_tried_before_is_cached(workspace: Workspace) -> None:
+    output = workspace.path / "models/student/reviews/xs/m/confidence/0/file"
+    before = yaml.safe_load((workspace.path / "params.yaml").read_text())["methods"]["confidence"]["alpha_max"]
+    workspace.set("methods.confidence.alpha_max", 0.5)
+    output.unlink()
+    output.write_text("another student")
+    workspace.run("dvc", "commit", "--force")
+    assert set(fates().values()) == {KEPT}
+    workspace.set("methods.confidence.alpha_max", before)
+    found = fates()
+    assert {stage for stage, fate in found.items() if fate is CACHED} >= {CONFIDENCE}
+    assert RUN not in found.values()
+    assert workspace.stages_run(workspace.run("dvc", "repro")) == set()
+
+
+def test_a_smaller_grid_and_a_larger_one(workspace: Workspace) -> None:
+    workspace.set("grid.classification.methods", ["naive"])
+    found = fates()
+    assert CONFIDENCE not in found
+    assert {stage for stage, fate in found.items() if fate is RUN} == LAST | {
+        ("check",),
+        ("recipe", "classification", "naive"),
+    }
+    workspace.set("grid.classification.methods", ["naive", "confidence"])
+    workspace.set("grid.seeds", [0, 1])
+    again = those(RUN)
+    assert {stage[-1] for stage in again if stage[0] == "student"} == {"1"}
+    assert {stage[0] for stage in again} == {
+        *("check", "supervise", "label", "simulate", "ceiling", "control", "student", "evaluate", "plot")
+    }
+
+
+def test_another_rung_remakes_what_goes_via_rungs_only(workspace: Workspace) -> None:
+    workspace.set("grid.ladder", [*MICRO["grid"]["ladder"], "l"])
+    assert those(RUN) == LAST | RECIPES | {("check",), ("base", "l"), BOOTSTRAP}
+
+
+def test_another_loss_remakes_the_students_that_learn_by_it_only(workspace: Workspace) -> None:
+    losses = workspace.path / "w2s/methods/losses"
+    (losses / "new.py").write_text('"""New."""\n')
+    assert those(RUN) == RECIPES | {("check",)}
+    (losses / "confidence.py").write_text((losses / "confidence.py").read_text() + "# otherwise\n")
+    assert those(RUN) == LAST | RECIPES | {("check",), CONFIDENCE}
+
+
+def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
+    """The same inputs make the same bits, so only the lost stage runs, and those that read all base models."""
+    lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
+    key = lock["stages"]["base@m"]["outs"][0]["md5"]
+    (workspace.path / ".dvc/cache/files/md5" / key[:2] / key[2:]).unlink()
+    shutil.rmtree(workspace.path / "models/base/m")
+    assert those(RUN) == LAST | RECIPES | {("base", "m"), BOOTSTRAP}
+    assert those(CACHED) == set()
+
+
+def test_after_new_data_everything_made_from_them_is_to_run(workspace: Workspace) -> None:
+    workspace.set("split.student", 64)
+    assert those(KEPT) == {("check",), *RECIPES, *(("base", model) for model in MICRO["grid"]["ladder"])}
+    assert those(CACHED) == set()
+
+
+# Counting
+
+
+TUNED = Tuned(parameters=1000, start=1.0, text=0.001, update=0.1, read=0.01, tokens=10.0, learn=6, memory=1e6, notes=[])
+MEASURES = Measures(
+    machine=Machine(light=1.0, heavy=5.0, memory=500e6),
+    measure={"classification": 0.5, "preference": 0.4, "generation": 0.1},
+    prepare={"reviews": 2.0},
+    base={
+        "m": Pretrained(parameters=1000, start=1.0, document=0.001, update=0.1, tokens=320.0, memory=1000.0),
+    },
+    finetune=defaultdict(lambda: TUNED),
+    texts=defaultdict(lambda: Pretrained(1000, start=2.0, document=0.0, update=0.3, tokens=320.0, memory=0.0)),
+)
+PARTS = {"supervisor": 96, "student": 96, "validation": 32, "test": 128, "texts": 192}
+SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "item", "expected"),
+    [
+        ("prepare", {"task": "reviews"}, Cost(seconds=1 + 2)),
+        # 60 updates of 320 tokens, from 2000 documents
+        (
+            "base",
+            {"model": "m"},
+            Cost(5 + 1 + 2 + 6, tokens=60 * 320, flops=6 * 1000 * 60 * 320, memory=500e6 + 2000 * 1000),
+        ),
+        ("recipe", {"setting": "generation", "method": "bootstrap"}, Cost(5, memory=500e6)),
+        # 2 epochs of 96 texts in updates of 32; 128 test texts at 2 snapshots; 10 tokens a text
+        (
+            "supervise",
+            {"task": "reviews", "weak": "xs", "seed": "0"},
+            Cost(
+                seconds=5 + 1 + 0.001 * (96 + 128) + 0.1 * 6 + 0.01 * 256,
+                tokens=1920,
+                flops=1000 * 10 * (6 * 192 + 2 * 256),
+                memory=501e6,
+            ),
+        ),
+        # 96 + 32 + 128 texts read once
+        (
+            "label",
+            {"task": "reviews", "weak": "xs", "seed": "0"},
+            Cost(5 + 1 + 0.001 * 256 + 0.01 * 256, tokens=0, flops=1000 * 10 * 2 * 256, memory=501e6),
+        ),
+        ("simulate", {"task": "reviews", "weak": "random-errors", "seed": "0"}, Cost(1)),
+        # as the supervisor, and 32 validation texts at each snapshot
+        (
+            "student",
+            {"task": "reviews", "weak": "xs", "strong": "m", "method": "naive", "seed": "0"},
+            Cost(
+                seconds=5 + 1 + 0.001 * (96 + 160) + 0.1 * 6 + 0.01 * 320,
+                tokens=1920,
+                flops=1000 * 10 * (6 * 192 + 2 * 320),
+                memory=501e6,
+            ),
+        ),
+        # an epoch of 192 texts comes first: 6 updates of 320 tokens
+        (
+            "ceiling",
+            {"task": "preferences", "strong": "m", "method": "generative", "seed": "0"},
+            Cost(
+                seconds=5 + 2 + 0.3 * 6 + 1 + 0.001 * (96 + 128) + 0.1 * 6 + 0.01 * 256,
+                tokens=6 * 320 + 1920,
+                flops=1000 * (6 * (6 * 320 + 1920) + 2 * 2560),
+                memory=501e6,
+            ),
+        ),
+        # a student of chess-s first, which labels 96 + 32 texts anew, then one of chess-m
+        (
+            "student",
+            {"task": "endgames", "weak": "chess-xs", "strong": "chess-m", "method": "bootstrap", "seed": "0"},
+            Cost(
+                seconds=5 + 2 * (1 + 0.001 * (96 + 160) + 0.1 * 6 + 0.01 * 320) + (0.001 + 0.01) * 128,
+                tokens=2 * 1920,
+                flops=1000 * 10 * (6 * 2 * 192 + 2 * (2 * 320 + 128)),
+                memory=501e6,
+            ),
+        ),
+        # zero-shot on 128, features, then a training for each seed
+        (
+            "control",
+            {"task": "reviews", "strong": "m"},
+            Cost(
+                seconds=5 + 3 + 0.001 * (96 + 128 + 128) + 0.1 * 6 + 0.01 * (256 + 128),
+                tokens=1920,
+                flops=1000 * 10 * (6 * 192 + 2 * (256 + 128)),
+                memory=501e6,
+            ),
+        ),
+        # of reviews: a supervisor, 3 of m without supervisor, 2 students, one simulated supervisor and its student;
+        # of preferences and of endgames one student, and nothing simulated
+        ("evaluate", {}, Cost(seconds=1 + 8 * 0.5 + 5 * 0.4 + 5 * 0.1)),
+    ],
+)
+def test_a_stage_costs_what_it_computes(fresh: Workspace, kind: str, item: dict[str, str], expected: Cost) -> None:
+    params = load(fresh.path / "params.yaml")
+    found = cost(kind, item, params, SIZES, MEASURES)
+    for name in ("seconds", "tokens", "flops", "memory"):
+        assert getattr(found, name) == pytest.approx(getattr(expected, name)), name
+
+
+def test_a_control_of_a_frozen_body_asks_and_does_not_train(fresh: Workspace) -> None:
+    params = load(fresh.path / "params.yaml")
+    lora = params.model_copy(update={"finetune": params.finetune.model_copy(update={"tune": "lora"})})
+    found = cost("control", {"task": "reviews", "strong": "m"}, lora, SIZES, MEASURES)
+    assert found.tokens == 0
+    assert found.flops == 1000 * 10 * 2 * 128  # zero-shot on the test texts
+
+
+def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
+    fresh: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every kind of stage and every part of a method, run and counted where training and prediction pass by."""
+    path = tmp_path / "repo"
+    shutil.copytree(fresh.path, path)
+    methods = ["naive", "linear", "probe-first", "relabel-logistic", "stop", "rounds", "few-shot"]
+    Workspace(path).set("grid.classification.methods", methods)
+    Workspace(path).set("grid.classification.ceilings", ["naive", "probe-first"])
+    monkeypatch.chdir(path)
+    counted: Counter[str] = Counter()
+
+    def learning(made: Callable[..., Iterator[list[int]]], prefix: str) -> Callable[..., Iterator[list[int]]]:
+        def epoch(lengths: list[int], *more: Any) -> Iterator[list[int]]:
+            for batch in made(lengths, *more):
+                counted.update({f"{prefix}updates": 1, f"{prefix}learned": len(batch)})
+                yield batch
+
+        return epoch
+
+    def reading(of: type, name: str, count: Callable[..., int]) -> None:
+        act = getattr(of, name)
+
+        def counting(self: Any, *given: Any) -> Any:
+            counted["read"] += count(self, *given)
+            return act(self, *given)
+
+        monkeypatch.setattr(of, name, counting)
+
+    monkeypatch.setattr(finetune, "epoch", learning(finetune.epoch, ""))
+    monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
+    monkeypatch.setattr(Reader, "keep_features", lambda *_: None)
+    reading(Reader, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
+    reading(ScalarHead, "_read", lambda self, ids, _: len(ids) if self.known is not None else 0)
+    for kind in (classification, preference):
+        reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
+
+    params = load()
+    for step in (step for wave in survey()[0] for step in wave if step.kind not in ("evaluate", "plot")):
+        counted.clear()
+        values = [int(value) if axis == "seed" else value for axis, value in step.item.items()]
+        import_module(f"stages.{step.kind}").main(*values)
+        sizes = {task: parts(task, params, []) for task in params.grid.tasks}
+        passed = list(passes(step.kind, step.item, params, sizes))
+        expected = {
+            "learned": sum(one.learned for one in passed),
+            "updates": sum(one.updates for one in passed),
+            "texts updates": sum(one.texts for one in passed),
+            "read": sum(one.read for one in passed),
+        }
+        if step.kind != "base":
+            assert {name: counted[name] for name in expected} == expected, step
+
+
+def test_a_measure_serves_every_method_that_goes_at_the_same_pace(fresh: Workspace) -> None:
+    params = load(fresh.path / "params.yaml")
+    paces = {
+        method: {
+            (one.model, one.pace)
+            for one in passes(
+                "student", {"task": "reviews", "weak": "xs", "strong": "m", "method": method}, params, SIZES
+            )
+        }
+        for method in ("naive", "confidence", "stop", "rounds", "few-shot", "linear", "probe-first")
+    }
+    assert paces["confidence"] == paces["stop"] == paces["rounds"] == paces["few-shot"] == paces["naive"]
+    assert paces["linear"] != paces["naive"]
+    assert paces["probe-first"] == paces["linear"] | paces["naive"]
+
+
+@contextmanager
+def counting_hub() -> Iterator[tuple[str, list[object]]]:
+    """An address at which a hub would be asked, and who asked."""
+    callers: list[object] = []
+    with create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            while True:
+                try:
+                    connection, caller = server.accept()
+                except OSError:
+                    return
+                callers.append(caller)
+                connection.close()
+
+        Thread(target=answer, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", callers
+
+
+def test_models_and_data_of_the_hub_are_estimated_without_asking_it(
+    fresh: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "repo"
+    shutil.copytree(fresh.path, path)
+    workspace = Workspace(path)
+    empty = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+    block = {"tasks": ["reviews", "sciq"], "weak": ["xs"], "strong": ["gpt2"], "methods": ["naive", "generative"]}
+    workspace.set("grid.classification", block | {"ceilings": ["naive", "generative"]})
+    workspace.set("grid.preference", empty)
+    workspace.set("grid.generation", empty)
+    workspace.set("grid.simulated", {"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []})
+    workspace.set("grid.ladder", ["xs", "gpt2"])
+    workspace.set("models.gpt2", {"family": "hub", "repository": "o/n", "revision": "main", "parameters": 10**8})
+    with counting_hub() as (address, callers):
+        monkeypatch.setenv("HF_ENDPOINT", address)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+        output = workspace.run("python", "-m", "w2s", "cost", "--jobs", "1")
+        assert callers == []
+    assert "0 of 4 cells (task, weak, strong, method, seed) are cached" in output
+    # 2 epochs of 96 texts of 128 tokens; 160 more of them read at 2 snapshots
+    (student,) = (line for line in output.splitlines() if "sciq xs → gpt2 naive" in line)
+    assert f"{si(2 * 96 * 128)}" in student
+    assert f"{si(1e8 * 128 * (6 * 192 + 2 * 320))}" in student
+    assert "sciq: not prepared yet, 128 tokens a text are assumed." in output
+    assert "gpt2: not fetched yet, 4 characters a token are assumed." in output
+    assert "fetching is not in the time" in output
+    assert workspace.git("status", "--porcelain") == " M params.yaml\n"
+    assert not (path / "models").exists()
+
+
+def test_a_fault_is_told_in_one_line(fresh: Workspace, tmp_path: Path) -> None:
+    path = tmp_path / "repo"
+    shutil.copytree(fresh.path, path)
+    workspace = Workspace(path)
+    workspace.set("grid.classification.weak", ["xx"])
+    output = workspace.run("python", "-m", "w2s", "cost", fails=True)
+    assert output.splitlines() == [
+        "error: params.yaml: grid.classification.weak (must be in grid.ladder): unknown name 'xx' "
+        "(known: xs, m, chess-xs, chess-s, chess-m); did you mean 'xs'?"
+    ]
+
+
+# Showing
+
+
+def test_a_long_grid_is_folded() -> None:
+    """22 tasks × 5 × 5 models × 6 methods × 5 seeds stay one screen; what is folded is counted."""
+    numbers = {"task": 22, "weak": 5, "strong": 5, "method": 6, "seed": 5}
+    places = itertools.product(*([f"{axis}{index}" for index in range(number)] for axis, number in numbers.items()))
+    steps = [
+        Step("student", dict(zip(numbers, place, strict=True)), RUN if place[4] == "seed0" else KEPT, Cost(60.0))
+        for place in places
+    ]
+    _, *rows = table(steps)
+    assert len(rows) == 5
+    for index, row in enumerate(rows):
+        assert f"strong{index} × 5 seeds × 6 methods × 5 supervisors × 22 tasks" in row
+        assert "2640 up to date, 660 to run" in row
+        assert row.endswith("11.0 h")
+    supervisors = [
+        Step("supervise", {"task": f"task{t}", "weak": f"weak{w}"}, RUN) for t in range(22) for w in range(3)
+    ]
+    assert [f"weak{w} × 22 tasks" in row for w, row in enumerate(table(supervisors)[1:])] == [
+        True
+    ] * 3  # by their model
+    _, only = table(steps[:5])
+    assert "task0 weak0 → strong0 method0 × 5 seeds" in only
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0, ""), (1, "1 "), (999, "999 "), (999_600, "1 M"), (1234, "1.23 k"), (5.08e12, "5.08 T"), (2e21, "2e+03 E")],
+)
+def test_numbers_have_three_digits_and_a_prefix(number: float, text: str) -> None:
+    assert si(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (119, "119 s"), (120, "2.0 min"), (7199, "120.0 min"), (7200, "2.0 h"), (2e5, "2.3 days")],
+)
+def test_durations_are_in_the_unit_they_are_read_best_in(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

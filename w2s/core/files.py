@@ -1,0 +1,167 @@
+"""The files that pass between stages, where they lie, and how they are read, checked and written.
+
+Everything is Parquet with one row an example and meets by `id`, never by row order. A file is written under a
+temporary name and renamed when whole, so that no later stage can read half of one.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from w2s.core.errors import UserError
+
+T = TypeVar("T")
+
+BASES = Path("models/base")
+PARTS = ("supervisor", "student", "validation", "test")
+
+
+def strings(*columns: str) -> pa.Schema:
+    """A schema of texts."""
+    return pa.schema([(name, pa.string()) for name in columns])
+
+
+TEXTS = strings("id", "text", "group")
+PAIRS = strings("id", "first", "second", "group")
+LABELS = pa.schema([("id", pa.string()), ("p", pa.float64())])
+ANSWERS = strings("id", "answer")
+STEP = pa.field("step", pa.int32())  # in front of labels: predictions at several points of training
+
+
+def inputs(task: str, part: str) -> Path:
+    """The inputs of one part of a task (supervisor, student, validation, test)."""
+    return Path("data/tasks", task, part, "inputs.parquet")
+
+
+def truth(task: str, part: str) -> Path:
+    """Their truth, in a file of its own."""
+    return Path("data/tasks", task, part, "truth.parquet")
+
+
+def texts(task: str) -> Path:
+    """Unlabelled texts of a task's domain."""
+    return Path("data/tasks", task, "texts.parquet")
+
+
+def source(task: str) -> Path:
+    """Where a task's examples come from (repository, commit, files), and how many each part got."""
+    return Path("data/tasks", task, "source.json")
+
+
+def recipe(setting: str, method: str) -> Path:
+    """The folder of what one method's students depend on, beside what all do."""
+    return Path("models/recipe", setting, method)
+
+
+def weak_labels(task: str, weak: str, seed: int) -> Path:
+    """The folder of one supervisor's labels: student.parquet, validation.parquet, test.parquet."""
+    return Path("data/weak_labels", task, weak, str(seed))
+
+
+def read(path: Path, schema: pa.Schema) -> pa.Table:
+    """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
+    table = _opened(path, partial(pq.read_table, partitioning=None, page_checksum_verification=True))
+    if not table.schema.equals(schema):
+        found, wanted = (", ".join(f"{field.name}: {field.type}" for field in s) for s in (table.schema, schema))
+        raise UserError(f"{path}: columns are ({found}), expected ({wanted})")
+    if any(column.null_count for column in table.columns):
+        raise UserError(f"{path}: has empty values")
+    keys = [name for name in ("step", "id") if name in table.column_names]
+    if table.group_by(keys).aggregate([]).num_rows < table.num_rows:
+        raise UserError(f"{path}: an id occurs twice")
+    return table
+
+
+def _opened(path: Path, reader: Callable[[Path], T]) -> T:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
+
+
+def read_labels(path: Path) -> pa.Table:
+    """Labels, predictions or truth: id and p = P(true) in [0, 1], or id and an answer in words."""
+    return _labels(path, [])
+
+
+def read_predictions(path: Path) -> pa.Table:
+    """Predictions on test inputs: step of training, id, and p or answer; the largest step is the final one."""
+    return _labels(path, [STEP])
+
+
+def _labels(path: Path, before: list[pa.Field]) -> pa.Table:
+    spoken = path.exists() and "answer" in _opened(path, pq.read_schema).names
+    table = read(path, pa.schema([*before, *(ANSWERS if spoken else LABELS)]))
+    if not spoken:
+        p = table["p"].to_numpy()
+        if not ((p >= 0) & (p <= 1)).all():  # false for NaN too
+            raise UserError(f"{path}: column p has a value that is not a probability in [0, 1]")
+    return table
+
+
+def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
+    """The labels, p or answer, in the order of `ids`; both must name exactly the same examples."""
+    rows = pc.index_in(ids, value_set=labels["id"])
+    missing = rows.null_count
+    if missing or len(labels) != len(ids):
+        extra = len(labels) - (len(ids) - missing)
+        raise UserError(f"{where}: ids do not match the inputs ({missing} missing, {extra} unknown)")
+    return labels[labels.column_names[-1]].take(rows).to_numpy()
+
+
+def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
+    """Write columns as Parquet, whole or not at all."""
+    with atomic(path) as temporary:
+        pq.write_table(pa.table(columns, schema=schema), temporary, write_page_checksum=True)
+
+
+def write_predictions(
+    folder: Path, labels: pa.Schema, ids: pa.ChunkedArray, taken: Sequence[tuple[int, np.ndarray]]
+) -> None:
+    """Write predictions.parquet: what was answered to the inputs `ids` at each step of training."""
+    columns = {
+        "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
+        "id": ids.to_pylist() * len(taken),
+        labels[1].name: np.concatenate([answers for _, answers in taken]),
+    }
+    write(folder / "predictions.parquet", pa.schema([STEP, *labels]), columns)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write readable JSON, whole or not at all."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` (file or folder) that takes its name when the block succeeds, else vanishes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    _remove(temporary)
+    try:
+        yield temporary
+        if temporary.is_dir():
+            _remove(path)
+        os.replace(temporary, path)
+    finally:
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

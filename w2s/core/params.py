@@ -1,0 +1,366 @@
+"""What an experiment may vary: the one typed, strict view of params.yaml.
+
+Every field's description is its manual. Names are checked against their catalogues (with the nearest known name in
+the error). Options that belong to one task family, corpus or loss are declared by that function's own signature and
+checked by `options_of` where the function is looked up, so adding one touches no schema.
+"""
+
+import itertools
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+
+from w2s.core.validation import Open, Strict, validate
+
+PARAMS = "params.yaml"
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_]*(-[A-Za-z0-9_]+)*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Even = Annotated[int, Field(gt=0, multiple_of=2)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Keep = Literal["none", "adapter", "full"]
+Word = Annotated[str, Field(min_length=1)]
+
+M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+
+def _distinct(items: list[T]) -> list[T]:
+    if len(set(items)) < len(items):
+        raise ValueError("must not hold anything twice")
+    return items
+
+
+Perhaps = Annotated[list[T], AfterValidator(_distinct)]
+Several = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
+
+
+def _auto_or_count(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("must be auto or a whole number greater than 0") from None
+
+
+def _between_or_names(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("must be between or a list of models, none of them twice") from None
+
+
+def _filled(block: M, *names: str) -> M:
+    full, empty = ([name for name in names if bool(getattr(block, name)) is wanted] for wanted in (True, False))
+    if full and empty:
+        raise ValueError(f"{empty[0]}: must have at least one item, as {full[0]} has (or all {len(names)} lists none)")
+    return block
+
+
+class Block(Strict):
+    """The grid of one setting: every combination of its tasks, weak, strong and methods, and of the seeds, is one cell.
+
+    All lists are empty in a setting that is left out.
+    """
+
+    tasks: Perhaps[Name] = Field(description="names in `tasks`, all of this setting")
+    weak: Perhaps[Name] = Field(description="supervisors; each is in the ladder")
+    strong: Perhaps[Name] = Field(description="students; each is in the ladder")
+    methods: Perhaps[Name] = Field(description="names in `methods`")
+    ceilings: Perhaps[Name] = Field(
+        description="those of the methods by which ceilings are trained; students by other methods are held against "
+        "the first. A method that finetunes on texts needs its own, to compare like with like"
+    )
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        _filled(self, "tasks", "weak", "strong", "methods", "ceilings")
+        if alien := [name for name in self.ceilings if name not in self.methods]:
+            raise ValueError(f"ceilings: '{alien[0]}' must be one of its methods: {', '.join(self.methods)}")
+        return self
+
+    def ceiling(self, method: str) -> str:
+        """The method of the ceiling that students by `method` are held against."""
+        return method if method in self.ceilings else self.ceilings[0]
+
+
+class Simulated(Strict):
+    """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
+
+    of: Name = Field(description="the supervisor whose number of errors is simulated")
+    tasks: Perhaps[Name] = Field(description="those of grid.classification.tasks that get them")
+    weak: Perhaps[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
+    strong: Perhaps[Name] = Field(description="students; in grid.classification.strong")
+    methods: Perhaps[Name] = Field(description="in grid.classification.methods")
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        return _filled(self, "tasks", "weak", "strong", "methods")
+
+
+class Grid(Strict):
+    """What is run: a block of cells for each setting, every one under every seed."""
+
+    reports: Word = Field(description="folder for results, figures and report")
+    ladder: Several[Name] = Field(description="base models to make or fetch; those of one family by rising size")
+    seeds: Several[Seed] = Field(description="finetuning seeds")
+    classification: Block
+    preference: Block
+    generation: Block
+    simulated: Simulated
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not self.tasks:
+            raise ValueError("classification.tasks: at least one of the settings must have tasks")
+        return self
+
+    @property
+    def blocks(self) -> dict[str, Block]:
+        """The blocks that have cells, by setting."""
+        blocks = {"classification": self.classification, "preference": self.preference, "generation": self.generation}
+        return {setting: block for setting, block in blocks.items() if block.tasks}
+
+    @property
+    def tasks(self) -> dict[str, Block]:
+        """Every task of the grid, with its block."""
+        return {task: block for block in self.blocks.values() for task in block.tasks}
+
+    def passed(self, method: "Method", weak: str, strong: str) -> list[str]:
+        """The models that a method's labels pass through, after the supervisor and before the student as it stays.
+
+        Raises `ValueError` where the ladder does not rise on this way.
+        """
+        rungs, place = [], {model: index for index, model in enumerate(self.ladder)}
+        if method.via:
+            rungs = self.ladder[place[weak] + 1 : place[strong]] if method.via == "between" else method.via
+            way = [weak, *rungs, strong]
+            for one, other in itertools.pairwise(way):
+                if other not in place or place[one] >= place[other]:
+                    raise ValueError(
+                        f"the way {' → '.join(way)} must rise in grid.ladder, which is {', '.join(self.ladder)}"
+                    )
+        return rungs + [strong] * (method.rounds - 1)
+
+
+class Split(Strict):
+    """How many examples each part of a task gets, half of them true; no group straddles two parts.
+
+    A task with fewer is divided in the same proportions.
+    """
+
+    seed: Seed = Field(description="draws the task's data and its division")
+    supervisor: Even = Field(description="examples a supervisor learns from, with truth")
+    student: Even = Field(description="examples a student learns from, with weak labels")
+    validation: Even = Field(description="held-out examples that get weak labels only")
+    test: Even = Field(description="examples on which everything is measured")
+
+
+class Lora(Strict):
+    """Low-rank adapters on every linear layer of the body (Hu et al., 2021)."""
+
+    rank: Count = Field(description="rank of each layer's update")
+    alpha: Count = Field(description="updates are scaled by alpha / rank")
+
+
+class Finetune(Strict):
+    """How supervisors, students and ceilings are finetuned (paper, appendix A)."""
+
+    tune: Literal["full", "lora", "head"] = Field(description="what learns: all weights, adapters and head, head only")
+    lora: Lora = Field(description="the adapters, where `tune` is lora")
+    keep: Keep = Field(
+        description="what stays of students and ceilings: nothing, what was tuned (lora, head), or a whole checkpoint. "
+        "Supervisors always stay, since they label: whole if this is full or `tune` is, else as adapter"
+    )
+    epochs: Count = Field(description="passes over the training half")
+    batch_size: Count = Field(description="examples per optimizer update")
+    micro_batch: Annotated[Literal["auto"] | Count, WrapValidator(_auto_or_count)] = Field(
+        description="padded tokens per forward pass, or as many as memory holds; gradients add up to batch_size, so "
+        "that this decides speed and memory and, but for rounding, nothing else"
+    )
+    context: Count = Field(description="tokens a text is cut to, at its front; never more than the model reads")
+    gradient_checkpointing: bool = Field(description="recompute activations in the backward pass: slower, smaller")
+    learning_rate: Positive = Field(description="peak of the schedule")
+    warmup: Fraction = Field(description="fraction of updates with a linearly rising rate; a cosine to zero follows")
+    weight_decay: float = Field(ge=0, description="AdamW's decoupled decay, on matrices only")
+    clip: Positive = Field(description="largest gradient norm")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        description="of forward passes, auto: bf16 where it is measured to be fast; weights that learn stay fp32"
+    )
+    snapshots: Count = Field(description="evenly spaced points of training at which test inputs are predicted")
+    threads: Count = Field(description="CPU threads; part of the recipe, since it decides the last bits")
+
+    @model_validator(mode="after")
+    def _adapter_needs_one(self) -> Self:
+        if self.keep == "adapter" and self.tune == "full":
+            raise ValueError("keep: adapter goes with tune: lora or head; full tuning leaves a whole model")
+        return self
+
+
+class Evaluate(Strict):
+    """How results are measured."""
+
+    seed: Seed = Field(description="draws the bootstrap")
+    resamples: int = Field(ge=100, description="bootstrap replicates")
+    confidence: float = Field(gt=0, lt=1, description="coverage of every interval")
+    smallest_gap: Fraction = Field(description="ceiling − supervisor accuracy under which PGR is undefined")
+
+
+class Corpus(Open):
+    """The text an embedded ladder is pretrained on, and the language it is written in."""
+
+    family: Name = Field(description="a file in w2s/data/corpora")
+    seed: Seed = Field(description="draws lexicon and documents")
+    documents: Count = Field(description="size; a rung that takes more sees documents again")
+
+
+class Answers(Strict):
+    """Words that answer a text by its continuation, for reading a base model without finetuning it."""
+
+    true: Several[Word]
+    false: Several[Word]
+
+
+class Task(Open):
+    """A data set made into examples; the remaining keys are its family's options."""
+
+    family: Name = Field(description="a file in w2s/data/tasks")
+    setting: Name = Field(description="a file in w2s/settings")
+    corpus: Name | None = Field(default=None, description="for generated tasks: the language in `corpora`")
+    answers: Answers = Field(
+        default=Answers(true=["Yes"], false=["No"]), description="what the zero-shot control compares"
+    )
+    answer_tokens: Count = Field(default=16, description="tokens that an answer in words may take at most")
+    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this task")
+
+
+class Embedded(Strict):
+    """An embedded rung: a small model pretrained here, offline, into an ordinary Hugging Face checkpoint."""
+
+    family: Literal["embedded"]
+    corpus: Name = Field(description="pretraining text, in `corpora`")
+    architecture: Literal["neox", "gpt2"] = Field(default="neox", description="rotary positions, or absolute ones")
+    hidden: Count = Field(description="width")
+    layers: Count = Field(description="depth")
+    steps: int = Field(ge=0, description="pretraining updates of 32 documents")
+    learning_rate: Positive = Field(description="peak pretraining rate")
+    warmup: Fraction = Field(default=0.1, description="fraction of updates with a linearly rising rate")
+    seed: Seed = Field(description="draws initial weights and document order")
+    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
+
+
+class Hub(Strict):
+    """Any causal language model or encoder of the Hugging Face hub, with safetensors weights."""
+
+    family: Literal["hub"]
+    repository: Word = Field(description="owner/name on the hub")
+    revision: Word = Field(description="commit, tag or branch; the commit it means is recorded in dvc.lock")
+    parameters: Count = Field(description="number of weights, so that cost is known before anything is fetched")
+    trust_remote_code: bool = Field(default=False, description="run the repository's own Python code")
+    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
+
+
+Model = Annotated[Embedded | Hub, Field(discriminator="family")]
+
+
+class Before(Strict):
+    """A training that goes before a method's own; what is not said here is as there."""
+
+    epochs: Count = Field(description="passes over what is learnt")
+    learning_rate: Positive = Field(description="peak of the schedule")
+
+
+class Clean(Strict):
+    """Weak labels mended or left out, where probes of the student's own features contradict them."""
+
+    by: Literal["logistic", "neighbours", "topological"] = Field(
+        description="the probe: cross-fitted logistic regression; vote of the nearest neighbours; or TopoFilter, the "
+        "largest connected component of each class (Wu et al., 2020)"
+    )
+    action: Literal["relabel", "filter"] = Field(description="suspicious examples get the probe's answer, or go")
+    share: Fraction = Field(description="share of the labels taken to be wrong: how many are suspicious")
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> Self:
+        if self.action == "filter" and self.share == 1:
+            raise ValueError("share: must be less than 1 with action: filter; nothing would be left to learn from")
+        return self
+
+
+class Method(Open):
+    """The recipe by which a student is trained, of parts that combine; the remaining keys are its loss's options.
+
+    Of these parts, a ceiling by the same method has `finetune`, `texts`, `probe` and `shots`, with truth for labels.
+    """
+
+    loss: Name = Field(default="cross_entropy", description="a file in w2s/methods/losses")
+    labels: Literal["soft", "hard"] = Field(default="soft", description="hard: weak labels are rounded first")
+    finetune: dict[str, Any] = Field(
+        default={}, description="overrides of `finetune`, after a model's and a task's; tune: head is a linear probe"
+    )
+    probe: Before | None = Field(default=None, description="train the head alone before all of the model")
+    texts: Before | None = Field(
+        default=None, description="first finetune as a language model on the task's unlabelled texts (section 5.2.2)"
+    )
+    via: Annotated[Literal["between"] | Several[Name] | None, WrapValidator(_between_or_names)] = Field(
+        default=None,
+        description="bootstrapping: pass the labels on through these rungs, or every one between supervisor and "
+        "student; each learns them and labels anew (paper, section 4.3.1)",
+    )
+    rounds: Count = Field(
+        default=1, description="times that the student itself is taught, from its base, each time by the last labels"
+    )
+    clean: Clean | None = Field(default=None, description="relabel or filter weak labels by probes on base features")
+    stop: Literal["weak"] | None = Field(
+        default=None, description="stay with the snapshot that comes nearest to held-out weak labels (early stopping)"
+    )
+    shots: Count | None = Field(default=None, description="train nothing: show so many labelled examples in the prompt")
+
+    @model_validator(mode="after")
+    def _go_together(self) -> Self:
+        own = self.model_fields_set & type(self).model_fields.keys()
+        given = {name for name in own if getattr(self, name) not in (None, {}, "soft", 1)}
+        given |= {f"{key} (an option of a loss)" for key in self.options}
+        if self.shots and (alien := sorted(given - {"shots"})):
+            raise ValueError(f"shots: few-shot prompting trains nothing; it does not go with {alien[0]}")
+        if self.texts and (self.via or self.rounds > 1):
+            raise ValueError(f"texts: does not go with {'via' if self.via else 'rounds'}; make them two methods")
+        return self
+
+    @property
+    def taught(self) -> tuple[object, ...]:
+        """The parts that make a ceiling what it is."""
+        return self.finetune, self.probe, self.texts, self.shots
+
+    @property
+    def on_truth(self) -> Self:
+        """The recipe of a ceiling."""
+        return self.model_copy(update={"labels": "soft", "via": None, "rounds": 1, "clean": None, "stop": None})
+
+
+class Params(Strict):
+    """All of params.yaml."""
+
+    grid: Grid
+    split: Split
+    finetune: Finetune
+    evaluate: Evaluate
+    corpora: dict[Name, Corpus]
+    tasks: dict[Name, Task]
+    models: dict[Name, Model]
+    methods: dict[Name, Method]
+
+    def finetune_for(self, task: str, model: str, method: Method | None = None) -> Finetune:
+        """The finetuning recipe for a model on a task: general, then the model's own, the task's, the method's."""
+        merged = self.finetune.model_dump() | self.models[model].finetune | self.tasks[task].finetune
+        merged |= method.finetune if method else {}
+        return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")

@@ -1,0 +1,33 @@
+"""Runs a stage script: arguments by position, user errors in one line."""
+
+import argparse
+import inspect
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from w2s.core.errors import UserError
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with the command line's arguments, named and typed by its own signature.
+
+    A `UserError`, or memory that ran out, ends the process with exit code 1 and one line on stderr; any other exception
+    is a bug of ours and keeps its traceback.
+    """
+    parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
+    for name, parameter in inspect.signature(main).parameters.items():
+        parser.add_argument(name, type=parameter.annotation)
+    try:
+        main(**vars(parser.parse_args()))
+    except UserError as error:
+        _fail(str(error))
+    except (RuntimeError, MemoryError) as error:  # an accelerator's own error is a RuntimeError
+        if not isinstance(error, MemoryError) and "out of memory" not in str(error):
+            raise
+        _fail("out of memory; try one stage at a time (--jobs 1), tune: lora, a shorter context or a smaller model")
+
+
+def _fail(message: str) -> NoReturn:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+    sys.exit(1)

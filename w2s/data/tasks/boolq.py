@@ -1,0 +1,20 @@
+"""BoolQ: yes/no questions that people asked a search engine, each with a paragraph of Wikipedia (Clark et al., 2019).
+
+The public test split has no labels, so its validation split is the test. Several questions may share a paragraph, which
+is their group.
+"""
+
+from collections.abc import Iterator
+
+from w2s.data.sources import Row
+from w2s.data.tasks import Statement, hub, meaning
+
+
+def questions(row: Row) -> Iterator[Statement]:
+    """The paragraph, then the question (lower case and without its question mark in the data)."""
+    question = row["question"].strip().removesuffix("?")
+    text = f"{row['passage'].strip()}\nQuestion: {question[:1].upper()}{question[1:]}?"
+    yield Statement(text, meaning(row, "answer", {True: True, False: False}), group=row["passage"])
+
+
+examples = hub(questions)

@@ -1,0 +1,19 @@
+"""OpenBookQA: elementary science questions with four answers (Mihaylov et al., 2018).
+
+The book of facts is left out, as in closed-book use. The public test split is labelled. Each question is a group.
+"""
+
+from collections.abc import Iterator
+
+from w2s.data.sources import Row
+from w2s.data.tasks import Choice, hub, labelled
+
+
+def questions(row: Row) -> Iterator[Choice]:
+    """Answers and their letters in two lists of one struct, the right one by its letter."""
+    answers = dict(zip(row["choices"]["label"], row["choices"]["text"], strict=True))
+    right, wrong = labelled(row, "answerKey", answers)
+    yield Choice(f"Question: {row['question_stem']}", right, wrong, group=row["question_stem"])
+
+
+examples = hub(questions)

@@ -1,0 +1,20 @@
+"""PAWS-Wiki, labelled by people: do two sentences with nearly the same words mean the same? (Zhang et al., 2019).
+
+Several pairs may be made from one sentence of Wikipedia by swapping words; the words of a pair's first sentence, in any
+order, are its group. The public test split is labelled.
+"""
+
+from collections.abc import Iterator
+
+from w2s.data.sources import Row
+from w2s.data.tasks import Statement, hub, meaning
+
+
+def questions(row: Row) -> Iterator[Statement]:
+    """Two tokenised sentences; 1 is a paraphrase."""
+    one, two = row["sentence1"].strip(), row["sentence2"].strip()
+    text = f"First: {one}\nSecond: {two}\nDo these two sentences mean the same?"
+    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=" ".join(sorted(one.casefold().split())))
+
+
+examples = hub(questions)
