@@ -12,7 +12,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from w2s.core.errors import UserError
 from w2s.core.params import Clean
 from w2s.core.validation import validate
-from w2s.methods import clean
 from w2s.methods.clean import LINKS, VOTES, cleaned
 
 PROBES = ["logistic", "neighbours", "topological"]
@@ -132,7 +131,7 @@ def test_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
         threads.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
         return hard
 
-    monkeypatch.setattr(cleaning, "_logistic", judge)
+    monkeypatch.setattr("w2s.methods.clean._logistic", judge)
     with threadpool_limits(2, user_api="blas"):
         answers(*noise(0, 10), "logistic")
     assert set(threads) == {1}

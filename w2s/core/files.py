@@ -38,6 +38,19 @@ ANSWERS = strings("id", "answer")
 STEP = pa.field("step", pa.int32())  # in front of labels: predictions at several points of training
 
 
+def run(role: str, *place: object) -> Path:
+    """The folder of what a model of this role answered: predictions, features, run.json, curves.
+
+    `place` is what the role is repeated over, in the order of its stage's arguments: task, model(s), method, seed.
+    """
+    return Path("runs", role, *map(str, place))
+
+
+def model(role: str, *place: object) -> Path:
+    """The folder of its weights; empty where they are not kept."""
+    return Path("models", role, *map(str, place))
+
+
 def inputs(task: str, part: str) -> Path:
     """The inputs of one part of a task (supervisor, student, validation, test)."""
     return Path("data/tasks", task, part, "inputs.parquet")
