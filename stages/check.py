@@ -7,6 +7,7 @@ from pathlib import Path
 
 from w2s.core import files
 from w2s.core.checks import load
+from w2s.core.grid import setting_blocks
 from w2s.core.stage import run
 from w2s.core.validation import options_of
 from w2s.data import simulated, tasks
@@ -19,7 +20,7 @@ def main() -> None:
     for name, corpus in params.corpora.items():
         where = f"params.yaml: corpora.{name}"
         options_of(language(corpus.family, f"{where}.family").documents, corpus, where)
-    for setting, block in params.grid.blocks.items():
+    for setting, block in setting_blocks(params.grid).items():
         for task in block.tasks:
             entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
             options_of(tasks.family(entry.family, f"{where}.family").examples, entry, where)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from w2s.core import files
 from w2s.core.checks import load
+from w2s.core.grid import intermediate_models, setting_blocks
 from w2s.core.stage import run
 from w2s.methods import compatibility, losses
 from w2s.models.heads import LanguageHead
@@ -20,12 +21,13 @@ from w2s.settings import setting as kind_of
 
 def main(setting: str, method: str) -> None:
     params = load()
-    recipe, block = params.methods[method], params.grid.blocks[setting]
+    recipe, block = params.methods[method], setting_blocks(params.grid)[setting]
     compatibility.require(params, setting, method)  # once more: a recipe may change without the grid
     used = {name: module for name, module in sys.modules.items() if name.startswith(f"{losses.__name__}.")}
     code = {name: hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest() for name, module in used.items()}
     pairs = itertools.product(block.weak, block.strong) if recipe.via else []
-    passed = {rung for weak, strong in pairs for rung in params.grid.passed(recipe, weak, strong) if rung != strong}
+    paths = [(intermediate_models(params.grid, recipe, weak, strong), strong) for weak, strong in pairs]
+    passed = {rung for path, strong in paths for rung in path if rung != strong}
     rungs = [rung for rung in params.grid.ladder if rung in passed]
     if recipe.texts or kind_of(setting, "params.yaml: setting").HEAD is LanguageHead:
         for model in dict.fromkeys([*block.weak, *rungs, *block.strong]):

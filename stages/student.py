@@ -4,6 +4,7 @@ from pathlib import Path
 
 from w2s.core import files
 from w2s.core.checks import load
+from w2s.core.grid import intermediate_models
 from w2s.core.params import Keep
 from w2s.core.stage import run
 from w2s.methods import loss_of
@@ -16,7 +17,7 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     params = load()
     recipe, order, name = params.methods[method], ("student", task, seed), f"student {weak}→{strong} {method}"
     half, validation, test = (files.inputs(task, part) for part in ("student", "validation", "test"))
-    teacher, rungs = files.weak_labels(task, weak, seed), params.grid.passed(recipe, weak, strong)
+    teacher, rungs = files.weak_labels(task, weak, seed), intermediate_models(params.grid, recipe, weak, strong)
     with files.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
         for hop, rung in enumerate([*rungs, strong]):
             bases = files.BASES if rung == strong else files.recipe(params.tasks[task].setting, method)

@@ -14,6 +14,8 @@ from ruamel.yaml import YAML
 from w2s import settings
 from w2s.core.checks import load
 from w2s.core.errors import UserError
+from w2s.core.grid import ceiling_method, intermediate_models, setting_blocks, task_blocks
+from w2s.core.hparams import hparams_for
 from w2s.core.params import Block, Corpus, Count, Fraction, Method, Params, Task
 from w2s.core.validation import options_of
 from w2s.data import tasks
@@ -75,7 +77,7 @@ def message(error: pytest.ExceptionInfo[UserError]) -> str:
 
 def test_the_committed_parameters_load() -> None:
     params = load(COMMITTED)
-    for block in params.grid.blocks.values():
+    for block in setting_blocks(params.grid).values():
         assert set(block.weak + block.strong) <= set(params.grid.ladder) <= set(params.models)
     for name, method in params.methods.items():
         loss_of(method, Classification, f"methods.{name}")
@@ -344,7 +346,7 @@ def test_a_way_must_rise(
         return
     with pytest.raises(UserError) as error:
         load_with(changes)
-    told = f"methods.mine.via: the way {way} must rise in grid.ladder, which is {', '.join(ladder)}"
+    told = f"methods.mine.via: the path {way} must rise in grid.ladder, which is {', '.join(ladder)}"
     assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
 
 
@@ -361,19 +363,19 @@ def test_a_way_must_rise(
 def test_labels_pass_through_the_rungs_between_and_the_student_again(
     load_with: Load, method: dict[str, Any], rungs: list[str]
 ) -> None:
-    assert load_with({}).grid.passed(Method(**method), "xs", "l") == rungs
+    assert intermediate_models(load_with({}).grid, Method(**method), "xs", "l") == rungs
 
 
 def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
     block = BLOCK | {"tasks": ["preferences"], "methods": ["naive", "generative"], "ceilings": ["naive", "generative"]}
     grid = load_with({"grid.preference": block}).grid
-    assert list(grid.blocks) == ["classification", "preference"]
-    assert {task: block.methods for task, block in grid.tasks.items()} == {
+    assert list(setting_blocks(grid)) == ["classification", "preference"]
+    assert {task: block.methods for task, block in task_blocks(grid).items()} == {
         "reviews": ["naive", "confidence"],
         "preferences": ["naive", "generative"],
     }
-    assert [grid.preference.ceiling(name) for name in ("naive", "generative")] == ["naive", "generative"]
-    assert grid.classification.ceiling("confidence") == "naive"
+    assert [ceiling_method(grid.preference, name) for name in ("naive", "generative")] == ["naive", "generative"]
+    assert ceiling_method(grid.classification, "confidence") == "naive"
 
 
 def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> None:
@@ -460,11 +462,11 @@ def test_a_recipe_is_the_general_one_then_the_models_then_the_tasks(load_with: L
             "tasks.reviews.finetune": {"epochs": 9, "batch_size": 4},
         }
     )
-    recipe = params.finetune_for("reviews", "s")
+    recipe = hparams_for(params, "reviews", "s")
     assert (recipe.epochs, recipe.clip, recipe.batch_size) == (9, 2.0, 4)
     assert recipe.learning_rate == params.finetune.learning_rate
-    assert params.finetune_for("reviews", "m").clip == params.finetune.clip
-    by_method = params.finetune_for("reviews", "s", Method(finetune={"epochs": 3}))
+    assert hparams_for(params, "reviews", "m").clip == params.finetune.clip
+    by_method = hparams_for(params, "reviews", "s", Method(finetune={"epochs": 3}))
     assert (by_method.epochs, by_method.clip, by_method.batch_size) == (3, 2.0, 4)
 
 

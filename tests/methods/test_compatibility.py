@@ -8,6 +8,7 @@ import pytest
 from tests.core.test_params import TEXTS, written
 from w2s.core.checks import load, read
 from w2s.core.errors import UserError
+from w2s.core.grid import setting_blocks
 from w2s.core.params import Grid
 from w2s.core.validation import validate
 from w2s.methods import compatibility
@@ -136,6 +137,6 @@ def test_what_does(tmp_path: Path, setting: str, method: dict[str, Any], block: 
 @pytest.mark.parametrize("file", [Path("params.yaml"), *sorted(Path("grids").glob("*.yaml"))], ids=str)
 def test_the_grids_that_come_with_the_package(file: Path) -> None:
     params = load().model_copy(update={"grid": validate(Grid, read(file)[1]["grid"], str(file))})
-    for setting, block in params.grid.blocks.items():
+    for setting, block in setting_blocks(params.grid).items():
         for method in block.methods:
             compatibility.require(params, setting, method)

@@ -1,19 +1,22 @@
 """Padding, and batches that memory holds."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s.core.errors import UserError
-from w2s.models.batches import Budget, padded
+from w2s.models.batches import Budget, encode, pad_batch
+from w2s.models.checkpoints import load_tokenizer
 
 sequences = st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=9), min_size=1, max_size=9)
 
 
 @given(sequences, st.integers(0, 5))
 def test_the_mask_marks_exactly_the_sequences(sequences: list[list[int]], pad: int) -> None:
-    ids, mask = padded(sequences, pad)
+    ids, mask = pad_batch(sequences, pad)
     assert ids.dtype == mask.dtype == torch.int64
     assert ids.shape == mask.shape == (len(sequences), max(map(len, sequences)))
     for row, marks, sequence in zip(ids.tolist(), mask.tolist(), sequences, strict=True):
@@ -21,12 +24,29 @@ def test_the_mask_marks_exactly_the_sequences(sequences: list[list[int]], pad: i
         assert marks == [1] * len(sequence) + [0] * (len(row) - len(sequence))
 
 
+@pytest.mark.parametrize("max_tokens", [3, 5, 64])
+def test_encoding_is_the_tokenizers_own_truncation_at_either_end(checkpoint: Path, max_tokens: int) -> None:
+    texts = ["the food was not bad and a room is fine", "good", "a room"]
+    tokenizer = load_tokenizer(checkpoint)
+    own = {}
+    for keep, side in (("end", "left"), ("start", "right")):
+        other = load_tokenizer(checkpoint)
+        other.truncation_side = side
+        own[keep] = other(texts, truncation=True, max_length=max_tokens)["input_ids"]
+        for default in ("left", "right"):
+            tokenizer.truncation_side = default
+            assert encode(tokenizer, texts, max_tokens, keep) == own[keep]
+            assert tokenizer.truncation_side == default
+    assert (own["end"] == own["start"]) == (max_tokens == 64)
+    assert max(map(len, own["end"])) <= max_tokens
+
+
 lengths = st.lists(st.integers(1, 50), min_size=1, max_size=60)
 
 
 @given(lengths, st.integers(1, 200))
 def test_a_cut_takes_every_index_once_longest_first_within_the_budget(lengths: list[int], tokens: int) -> None:
-    batches = Budget(tokens).cut(lengths)
+    batches = Budget(tokens).micro_batches(lengths)
     order = [index for batch in batches for index in batch]
     assert sorted(order) == list(range(len(lengths)))
     assert [lengths[index] for index in order] == sorted(lengths, reverse=True)
@@ -44,12 +64,12 @@ def test_the_budget_is_halved_until_the_attempt_fits(capsys: pytest.CaptureFixtu
     budget, undone = Budget(64), []
 
     def attempt() -> int:
-        budget.cut([5] * 8)  # 40 tokens in all
+        budget.micro_batches([5] * 8)  # 40 tokens in all
         if budget.tokens > 10:
             out_of_memory()
         return budget.tokens
 
-    assert budget.spend(attempt, lambda: undone.append(budget.tokens)) == 10
+    assert budget.retry_on_oom(attempt, lambda: undone.append(budget.tokens)) == 10
     assert undone == [64, 20]  # half of what was taken, not of what might have been
     assert budget.tokens == 10
     assert capsys.readouterr().err.splitlines()[-1] == "out of memory: going on with 10 tokens a forward pass"
@@ -57,13 +77,13 @@ def test_the_budget_is_halved_until_the_attempt_fits(capsys: pytest.CaptureFixtu
 
 def test_memory_that_holds_not_one_text_is_told() -> None:
     with pytest.raises(UserError, match=r"^out of memory with one text at a time; try tune: lora or"):
-        Budget(16).spend(out_of_memory)
+        Budget(16).retry_on_oom(out_of_memory)
     budget = Budget(16)
-    with pytest.raises(UserError, match="one text at a time"):
-        budget.spend(lambda: (budget.cut([9, 9]), out_of_memory()))  # each alone already: no use trying again
+    with pytest.raises(UserError, match="one text at a time"):  # each alone already: no use trying again
+        budget.retry_on_oom(lambda: (budget.micro_batches([9, 9]), out_of_memory()))
     assert budget.tokens == 16
 
 
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
-        Budget(16).spend(lambda: exec("raise RuntimeError('shapes do not match')"))
+        Budget(16).retry_on_oom(lambda: exec("raise RuntimeError('shapes do not match')"))

@@ -15,8 +15,8 @@ from tests import hub
 from tests.conftest import settings_with
 from w2s.core.errors import UserError
 from w2s.core.params import Hub
-from w2s.models.batches import padded
-from w2s.models.checkpoints import MissingHeadError, context, is_encoder, load_tokenizer, pin, size, width
+from w2s.models.batches import pad_batch
+from w2s.models.checkpoints import MissingHeadError, is_encoder, load_tokenizer, max_context, pin, size, width
 from w2s.models.heads import ScalarHead
 from w2s.models.zero_shot import next_words
 
@@ -65,7 +65,7 @@ def test_a_branch_is_pinned_to_its_commit_without_its_weights(cache: Path, tmp_p
     }
     assert model.encoder == (name == "bert")
     items = load_tokenizer(base)(TEXTS)["input_ids"]
-    assert model(*padded(items, 0)).shape == (2,)
+    assert model(*pad_batch(items, 0)).shape == (2,)
 
 
 def own(folder: Path) -> Path:
@@ -89,7 +89,7 @@ def test_code_of_the_repositorys_own_runs_only_if_params_say_so(cache: Path, tmp
     )
     base, settings = tmp_path / "base", settings_with()
     pin(entry(trust=True), "params.yaml: models.mine", base)
-    batch = padded(load_tokenizer(base)(TEXTS)["input_ids"], 0)
+    batch = pad_batch(load_tokenizer(base)(TEXTS)["input_ids"], 0)
     model = ScalarHead.load_base(base, settings, torch.Generator())
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     model.save(tmp_path / "tuned", whole=True)
@@ -133,9 +133,9 @@ def test_encoders_read_both_ways_and_the_rest_do_not() -> None:
 def test_width_and_context_of_odd_ones() -> None:
     assert width(OPTConfig(hidden_size=1024, word_embed_proj_dim=512)) == 512  # as opt-350m
     assert width(LlamaConfig(hidden_size=64)) == 64
-    assert context(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
-    assert context(BertConfig()) == 512
-    assert context(GPT2Config(n_positions=1024)) == 1024
+    assert max_context(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
+    assert max_context(BertConfig()) == 512
+    assert max_context(GPT2Config(n_positions=1024)) == 1024
 
 
 def test_size_is_counted_without_weights(gpt2_folder: Path) -> None:

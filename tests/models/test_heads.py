@@ -13,7 +13,7 @@ from transformers import AutoModel, BloomConfig, GPTBigCodeConfig, ModernBertCon
 from tests.conftest import SETTINGS, settings_with
 from w2s.core.determinism import generator
 from w2s.core.errors import UserError
-from w2s.models.batches import padded
+from w2s.models.batches import pad_batch
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
 
@@ -55,14 +55,14 @@ def test_the_logit_is_the_heads_at_the_last_real_token_or_an_encoders_first(chec
     assert len({round(value, 3) for value in expected}) == len(expected)
     words = {token for sequence in sequences for token in sequence}
     for pad in {0, sequences[0][-1], *sorted(words)[:3]}:  # real words among them: only the mask may count
-        assert model(*padded(sequences, pad)).tolist() == pytest.approx(expected, abs=1e-5)
+        assert model(*pad_batch(sequences, pad)).tolist() == pytest.approx(expected, abs=1e-5)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("amount", [1, 7, 20])
 def test_more_padding_changes_nothing(checkpoint: Path, amount: int) -> None:
     model, sequences = tuned(checkpoint), encoded(checkpoint)
-    ids, mask = padded(sequences, pad=sequences[0][-1])
+    ids, mask = pad_batch(sequences, pad=sequences[0][-1])
     wider = (torch.nn.functional.pad(tensor, (0, amount), value=value) for tensor, value in ((ids, 5), (mask, 0)))
     assert model(*wider).tolist() == pytest.approx(model(ids, mask).tolist(), abs=1e-5)
 
@@ -78,14 +78,14 @@ def test_padding_may_be_on_the_left_of_an_embedded_rung(embedded_folder: Path, a
 
 
 def test_a_fresh_head_is_undecided(checkpoint: Path) -> None:
-    logits = load_base(checkpoint).eval()(*padded(encoded(checkpoint), 0))
+    logits = load_base(checkpoint).eval()(*pad_batch(encoded(checkpoint), 0))
     assert logits.sigmoid().tolist() == [0.5] * len(TEXTS)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("tune", ["full", "lora", "head"])
 def test_a_saved_model_comes_back_to_the_bit(checkpoint: Path, tmp_path: Path, tune: str) -> None:
-    model, batch = load_base(checkpoint, tune=tune), padded(encoded(checkpoint), 0)
+    model, batch = load_base(checkpoint, tune=tune), pad_batch(encoded(checkpoint), 0)
     for index, parameter in enumerate(model.parameters()):
         if parameter.requires_grad:
             parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(index)) / 10)
@@ -99,7 +99,7 @@ def test_a_saved_model_comes_back_to_the_bit(checkpoint: Path, tmp_path: Path, t
 
 @torch.no_grad()
 def test_adapters_kept_whole_are_an_ordinary_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
-    model, batch = load_base(checkpoint, tune="lora"), padded(encoded(checkpoint), 0)
+    model, batch = load_base(checkpoint, tune="lora"), pad_batch(encoded(checkpoint), 0)
     for parameter in model.parameters():
         if parameter.requires_grad:
             parameter.normal_(0, 0.2, generator=torch.Generator().manual_seed(parameter.numel()))
@@ -156,7 +156,7 @@ def test_adapters_are_drawn_by_their_seed_alone(checkpoint: Path) -> None:
 def test_a_frozen_body_reads_each_text_once(checkpoint: Path) -> None:
     model, read = load_base(checkpoint, tune="head"), []
     model.body.register_forward_pre_hook(lambda _, __, given: read.append(len(given["input_ids"])), with_kwargs=True)
-    ids, mask = padded(encoded(checkpoint), 0)
+    ids, mask = pad_batch(encoded(checkpoint), 0)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     first = model(ids, mask)
     assert read == [len(TEXTS)]
@@ -167,7 +167,7 @@ def test_a_frozen_body_reads_each_text_once(checkpoint: Path) -> None:
     first.sum().backward()
     assert model.head.weight.grad.abs().sum() > 0
     new = load_tokenizer(checkpoint)(["good bad", "poor poor"])["input_ids"]
-    model(*padded(new, 0))
+    model(*pad_batch(new, 0))
     assert read == [len(TEXTS), 1]
     fresh = load_base(checkpoint).eval()
     fresh.head.load_state_dict(model.head.state_dict())
@@ -191,7 +191,7 @@ def test_nothing_is_dropped_out(request: pytest.FixtureRequest, tmp_path: Path, 
         DROPPING[name].vocab_size = 50
         AutoModel.from_config(DROPPING[name]).save_pretrained(tmp_path)
     folder = tmp_path if name in DROPPING else request.getfixturevalue(name)
-    batch = padded([[5, 6, 7, 8], [9, 4]], 0)
+    batch = pad_batch([[5, 6, 7, 8], [9, 4]], 0)
     for model in (load_base(folder), from_scratch(folder)):
         torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
         assert torch.equal(model.train()(*batch), model(*batch))
@@ -206,7 +206,7 @@ def test_checkpointing_recomputes_the_same_gradient(checkpoint: Path) -> None:
         calls = []
         attention = next(module for name, module in model.body.named_modules() if name.endswith(("attention", "attn")))
         attention.register_forward_hook(lambda *_, calls=calls: calls.append(1))
-        model(*padded(encoded(checkpoint), 0)).square().sum().backward()
+        model(*pad_batch(encoded(checkpoint), 0)).square().sum().backward()
         assert len(calls) == 1 + checkpointing
         gradients.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
     for one, other in zip(*gradients, strict=True):

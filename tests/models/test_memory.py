@@ -9,7 +9,7 @@ import torch
 from tests.conftest import settings_with
 from w2s.core.errors import UserError
 from w2s.models import hardware, memory
-from w2s.models.batches import padded
+from w2s.models.batches import pad_batch
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
 
@@ -30,7 +30,7 @@ def test_states_are_what_a_training_step_leaves(embedded_folder: Path, tune: str
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning)
     ids = load_tokenizer(embedded_folder)(["the food was good", "the room is bad"])["input_ids"]
-    model(*padded(ids, 0)).sum().backward()
+    model(*pad_batch(ids, 0)).sum().backward()
     optimizer.step()
     expected = memory.states(model.parameter_count, sum(map(torch.Tensor.numel, learning)), settings)
     assert held() - before == pytest.approx(expected, rel=0.05)

@@ -19,6 +19,7 @@ from dvc.repo import Repo
 
 from tests.pipeline.conftest import CHESS, MICRO, PREFERENCES, REVIEWS, Workspace, checkout
 from w2s.core.checks import load
+from w2s.core.grid import task_blocks
 from w2s.models.heads import ScalarHead
 from w2s.pipeline.cost.listing import Step, duration, parts, si, survey, table
 from w2s.pipeline.cost.outlook import Fate
@@ -318,7 +319,7 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
     monkeypatch.setattr(Reader, "keep_features", lambda *_: None)
     reading(Reader, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
-    reading(ScalarHead, "_read", lambda self, ids, _: len(ids) if self.known is not None else 0)
+    reading(ScalarHead, "_read", lambda self, ids, _: len(ids) if self.feature_cache is not None else 0)
     for kind in (classification, preference):
         reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 
@@ -327,7 +328,7 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
         counted.clear()
         values = [int(value) if axis == "seed" else value for axis, value in step.item.items()]
         import_module(f"stages.{step.kind}").main(*values)
-        sizes = {task: parts(task, params, []) for task in params.grid.tasks}
+        sizes = {task: parts(task, params, []) for task in task_blocks(params.grid)}
         passed = list(passes(step.kind, step.item, params, sizes))
         expected = {
             "learned": sum(one.learned for one in passed),

@@ -18,6 +18,7 @@ import pytest
 
 from w2s.core import files
 from w2s.core.errors import UserError
+from w2s.core.grid import task_blocks
 from w2s.core.params import Evaluate, Grid, Params, Simulated
 from w2s.results import evaluation
 from w2s.results.statistics import holm
@@ -107,7 +108,7 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
         if "student" in folder.parts:
             (live / "agreement.tsv").write_text("step\tagreement\n30\t0.9\n")
 
-    for task, block in params.grid.tasks.items():
+    for task, block in task_blocks(params.grid).items():
         ids = np.array([f"{task}/{k:05}" for k in range(examples)])
         spoken = block is params.grid.generation
         truth = MOVES[np.arange(examples) % 3] if spoken else np.arange(examples) % 2.0
@@ -176,7 +177,7 @@ def test_each_cell_is_what_its_own_files_say(work: Path) -> None:
     params = three_settings()
     make(work, params)
     rows = evaluated(params)["results.csv"]
-    assert [sum(row["task"] == task for row in rows) for task in params.grid.tasks] == [24, 24, 12]
+    assert [sum(row["task"] == task for row in rows) for task in task_blocks(params.grid)] == [24, 24, 12]
     assert [(r["weak"], r["strong"], r["method"], r["seed"]) for r in rows[:4]] == [
         ("xs", "s", "naive", "0"),
         ("xs", "s", "naive", "1"),
@@ -293,7 +294,7 @@ def test_settings_shows_each_tasks_widest_gap(work: Path) -> None:
     summary = {
         tuple(r[k] for k in ("task", "role", "weak", "strong", "method", "metric")): r for r in found["summary.csv"]
     }
-    for task, block in params.grid.tasks.items():
+    for task, block in task_blocks(params.grid).items():
 
         def accuracy(role: str, *name: str, task: str = task) -> float:
             return float(summary[task, role, *name, "accuracy"]["value"])

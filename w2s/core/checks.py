@@ -10,6 +10,8 @@ from typing import Any
 from ruamel.yaml import YAML, YAMLError
 
 from w2s.core.errors import UserError, unknown
+from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.hparams import override
 from w2s.core.params import PARAMS, Embedded, Finetune, Params
 from w2s.core.validation import validate
 
@@ -41,8 +43,8 @@ def load(path: str | Path = PARAMS) -> Params:
         *((f"tasks.{name}.finetune", entry.finetune) for name, entry in params.tasks.items()),
         *((f"methods.{name}.finetune", entry.finetune) for name, entry in params.methods.items()),
     ]
-    for where, overrides in given:  # alone; whether they go together is for `finetune_for` to say
-        validate(Finetune, params.finetune.model_dump() | {"tune": "lora"} | overrides, f"{path}: {where}")
+    for where, overrides in given:  # alone; whether they go together is for `hparams_for` to say
+        validate(Finetune, override(params.finetune.model_dump() | {"tune": "lora"}, overrides), f"{path}: {where}")
     return params
 
 
@@ -57,7 +59,7 @@ def _agree(params: Params, path: str) -> None:
             raise UserError(f"{path}: grid.simulated.methods: '{led[0]}' goes up from a supervisor of the ladder (via)")
         if simulated.of not in block.weak:
             raise UserError(f"{path}: grid.simulated.of: '{simulated.of}' is not in grid.classification.weak")
-    for setting, block in params.grid.blocks.items():
+    for setting, block in setting_blocks(params.grid).items():
         for task in block.tasks:
             if (own := params.tasks[task].setting) != setting:
                 raise UserError(f"{path}: grid.{setting}.tasks: '{task}' is a {own} task; list it under grid.{own}")
@@ -72,7 +74,7 @@ def _agree(params: Params, path: str) -> None:
                 )
             for weak, strong in itertools.product(block.weak, block.strong) if method.via else []:
                 try:
-                    params.grid.passed(method, weak, strong)
+                    intermediate_models(params.grid, method, weak, strong)
                 except ValueError as error:
                     raise UserError(f"{path}: methods.{name}.via: {error}") from None
 
@@ -84,7 +86,7 @@ def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:
         ("grid.ladder", grid.ladder, list(params.models)),
         *(
             (f"grid.{setting}.{key}{must}", getattr(block, key), allowed)
-            for setting, block in grid.blocks.items()
+            for setting, block in setting_blocks(grid).items()
             for key, must, allowed in (
                 ("tasks", "", list(params.tasks)),
                 ("weak", " (must be in grid.ladder)", grid.ladder),

@@ -5,7 +5,6 @@ the error). Options that belong to one task family, corpus or loss are declared 
 checked by `options_of` where the function is looked up, so adding one touches no schema.
 """
 
-import itertools
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -18,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from w2s.core.validation import Open, Strict, validate
+from w2s.core.validation import Open, Strict
 
 PARAMS = "params.yaml"
 
@@ -88,10 +87,6 @@ class Block(Strict):
             raise ValueError(f"ceilings: '{alien[0]}' must be one of its methods: {', '.join(self.methods)}")
         return self
 
-    def ceiling(self, method: str) -> str:
-        """The method of the ceiling that students by `method` are held against."""
-        return method if method in self.ceilings else self.ceilings[0]
-
 
 class Simulated(Strict):
     """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
@@ -120,36 +115,9 @@ class Grid(Strict):
 
     @model_validator(mode="after")
     def _something(self) -> Self:
-        if not self.tasks:
+        if not (self.classification.tasks or self.preference.tasks or self.generation.tasks):
             raise ValueError("classification.tasks: at least one of the settings must have tasks")
         return self
-
-    @property
-    def blocks(self) -> dict[str, Block]:
-        """The blocks that have cells, by setting."""
-        blocks = {"classification": self.classification, "preference": self.preference, "generation": self.generation}
-        return {setting: block for setting, block in blocks.items() if block.tasks}
-
-    @property
-    def tasks(self) -> dict[str, Block]:
-        """Every task of the grid, with its block."""
-        return {task: block for block in self.blocks.values() for task in block.tasks}
-
-    def passed(self, method: "Method", weak: str, strong: str) -> list[str]:
-        """The models that a method's labels pass through, after the supervisor and before the student as it stays.
-
-        Raises `ValueError` where the ladder does not rise on this way.
-        """
-        rungs, place = [], {model: index for index, model in enumerate(self.ladder)}
-        if method.via:
-            rungs = self.ladder[place[weak] + 1 : place[strong]] if method.via == "between" else method.via
-            way = [weak, *rungs, strong]
-            for one, other in itertools.pairwise(way):
-                if other not in place or place[one] >= place[other]:
-                    raise ValueError(
-                        f"the way {' → '.join(way)} must rise in grid.ladder, which is {', '.join(self.ladder)}"
-                    )
-        return rungs + [strong] * (method.rounds - 1)
 
 
 class Split(Strict):
@@ -358,9 +326,3 @@ class Params(Strict):
     tasks: dict[Name, Task]
     models: dict[Name, Model]
     methods: dict[Name, Method]
-
-    def finetune_for(self, task: str, model: str, method: Method | None = None) -> Finetune:
-        """The finetuning recipe for a model on a task: general, then the model's own, the task's, the method's."""
-        merged = self.finetune.model_dump() | self.models[model].finetune | self.tasks[task].finetune
-        merged |= method.finetune if method else {}
-        return validate(Finetune, merged, f"params.yaml: finetune of {task} × {model}")

@@ -3,6 +3,8 @@
 from itertools import pairwise, product
 
 from w2s.core.errors import UserError
+from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.hparams import hparams_for
 from w2s.core.params import Embedded, Method, Model, Params
 from w2s.methods import loss_of
 from w2s.models import memory
@@ -11,14 +13,14 @@ from w2s.settings import setting as kind_of
 
 def require(params: Params, setting: str, name: str) -> None:
     """Raise `UserError` where a method of the setting's block makes no sense for its tasks and models."""
-    method, block = params.methods[name], params.grid.blocks[setting]
+    method, block = params.methods[name], setting_blocks(params.grid)[setting]
     where, kind = f"params.yaml: methods.{name}", kind_of(setting, "params.yaml: setting")
     pairs = product(block.weak, block.strong)
-    ways = [[weak, *params.grid.passed(method, weak, strong), strong] for weak, strong in pairs]
+    ways = [[weak, *intermediate_models(params.grid, method, weak, strong), strong] for weak, strong in pairs]
     supervisors = [(weak, Method()) for weak in block.weak]
     students = [(model, method) for model in dict.fromkeys(model for _, *taught in ways for model in taught)]
     for task, (model, recipe) in product(block.tasks, [*supervisors, *students]):
-        entry, settings = params.models[model], params.finetune_for(task, model, recipe)
+        entry, settings = params.models[model], hparams_for(params, task, model, recipe)
         kind.refuse(name, recipe, settings)
         if isinstance(entry, Embedded):
             _read(f"params.yaml: grid.{setting}: '{model}'", entry.corpus, task, params.tasks[task].corpus)

@@ -49,7 +49,7 @@ def _updates(model: LanguageHead, reader: Reader, documents: list[list[int]], rn
 
     def update(batch: list[int], backward: Backward) -> Meter:
         total, targets = 0.0, sum(lengths[index] - 1 for index in batch)
-        for part in model.budget.cut([lengths[index] for index in batch]):
+        for part in model.budget.micro_batches([lengths[index] for index in batch]):
             read = [documents[batch[place]] for place in part]
             with reader.autocast():
                 loss = next_token(model.body, read, reader.pad)
@@ -59,7 +59,7 @@ def _updates(model: LanguageHead, reader: Reader, documents: list[list[int]], rn
         return {"loss": total}
 
     def affordable(batch: list[int], _: nn.Module, progress: float, backward: Backward) -> Meter:
-        return model.budget.spend(partial(update, batch, backward), undo=model.zero_grad)
+        return model.budget.retry_on_oom(partial(update, batch, backward), reset=model.zero_grad)
 
     while True:
         for batch in epoch(lengths, reader.settings.batch_size, rng):

@@ -1,20 +1,40 @@
-"""Token sequences as padded tensors, in batches that memory holds."""
+"""Texts as token ids, these as padded tensors, and batches that memory holds."""
 
 import sys
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from torch import Tensor
+from transformers import PreTrainedTokenizerBase
 
 from w2s.core.errors import UserError
 
 T = TypeVar("T")
+TRUNCATED = {"end": "left", "start": "right"}  # the side that a tokenizer cuts off, to keep the other
 
 
-def padded(sequences: Sequence[Sequence[int]], pad: int, device: torch.device | None = None) -> tuple[Tensor, Tensor]:
-    """Token ids and attention mask, both int64 [batch, longest], padded on the right to the longest here only."""
+def encode(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], max_tokens: int, keep: Literal["end", "start"] = "end"
+) -> list[list[int]]:
+    """Each text's token ids, special tokens among them; of a text over `max_tokens`, the `keep` of it.
+
+    Special tokens stay whichever end is cut off. The tokenizer itself is left as it was.
+    """
+    before = tokenizer.truncation_side
+    tokenizer.truncation_side = TRUNCATED[keep]
+    try:
+        ids: Any = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+    finally:
+        tokenizer.truncation_side = before
+    return ids
+
+
+def pad_batch(
+    sequences: Sequence[Sequence[int]], pad: int, device: torch.device | None = None
+) -> tuple[Tensor, Tensor]:
+    """Token ids and attention mask, both int64 [batch, longest], padded on the right to the longest sequence here."""
     longest = max(len(sequence) for sequence in sequences)
     ids = [[*sequence, *[pad] * (longest - len(sequence))] for sequence in sequences]
     mask = [[1] * len(sequence) + [0] * (longest - len(sequence)) for sequence in sequences]
@@ -26,10 +46,15 @@ class Budget:
 
     def __init__(self, tokens: int) -> None:
         self.tokens = tokens
-        self.largest, self.single = tokens, False  # of the last cut: its longest batch, and whether all hold one text
+        # Of the last call of `micro_batches`: its largest batch in padded tokens, and whether all held one sequence.
+        self.largest = tokens
+        self.single = False
 
-    def cut(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Every index once, longest first, in batches within the budget (at least one sequence each)."""
+    def micro_batches(self, lengths: Sequence[int]) -> list[list[int]]:
+        """Indices of sequences of these `lengths` (tokens), each once, longest first, in batches within the budget.
+
+        A batch holds at least one sequence, however long.
+        """
         batches: list[list[int]] = []
         for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
             if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > self.tokens:
@@ -39,8 +64,12 @@ class Budget:
         self.single = all(len(batch) == 1 for batch in batches)
         return batches
 
-    def spend(self, attempt: Callable[[], T], undo: Callable[[], None] = lambda: None) -> T:
-        """What `attempt` returns, which cuts by this budget; when memory ran out, `undo`, and again with half of it."""
+    def retry_on_oom(self, attempt: Callable[[], T], reset: Callable[[], None] = lambda: None) -> T:
+        """The result of `attempt`, which takes its batches from `micro_batches`.
+
+        When memory runs out, `reset` is called and `attempt` repeated with half the budget. Raises `UserError` when
+        single sequences are too much already.
+        """
         while True:
             try:
                 return attempt()
@@ -49,7 +78,7 @@ class Budget:
                     raise
             if self.single or self.tokens == 1:
                 raise UserError("out of memory with one text at a time; try tune: lora or gradient_checkpointing: true")
-            undo()
+            reset()
             clear_device_cache(garbage_collection=True)
             self.tokens = max(1, min(self.tokens, self.largest) // 2)
             print(f"out of memory: going on with {self.tokens} tokens a forward pass", file=sys.stderr)

@@ -70,7 +70,7 @@ def width(config: PretrainedConfig) -> int:
     return getattr(text, "word_embed_proj_dim", text.hidden_size)  # OPT-350m projects
 
 
-def context(config: PretrainedConfig) -> float:
+def max_context(config: PretrainedConfig) -> float:
     """The most tokens a model can read."""
     text = config.get_text_config()
     taken = text.pad_token_id + 1 if "roberta" in text.model_type else 0  # its positions start after padding's

@@ -44,9 +44,9 @@ def precision(wanted: Literal["auto", "fp32", "bf16"]) -> Literal["fp32", "bf16"
     return "bf16" if _product(torch.bfloat16) < _product(torch.float32) / 1.5 else "fp32"
 
 
-def half(settings: Finetune) -> bool:
+def bf16(hparams: Finetune) -> bool:
     """Whether models compute in 16 bits."""
-    return precision(settings.precision) == "bf16"
+    return precision(hparams.precision) == "bf16"
 
 
 def _product(dtype: torch.dtype, repeats: int = 5) -> float:

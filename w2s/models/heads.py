@@ -27,7 +27,7 @@ TUNED = "tuned.safetensors"
 
 
 class Head(nn.Module):
-    """A pretrained model that learns as `settings.tune` says, on this machine's device and within its memory."""
+    """A pretrained model that learns as `hparams.tune` says, on this machine's device and within its memory."""
 
     AUTO: ClassVar[Any]  # the class that opens its body
     body: Any
@@ -36,7 +36,7 @@ class Head(nn.Module):
     def __init__(
         self,
         body: PreTrainedModel,
-        settings: Finetune,
+        hparams: Finetune,
         rng: torch.Generator,
         where: Path,
         head: nn.Module | None = None,
@@ -46,11 +46,11 @@ class Head(nn.Module):
         config = body.config
         self.head = head
         self.parameter_count = sum(parameter.numel() for parameter in body.parameters())
-        self.body = tuning.adapt(body, settings, rng)
-        self.tune = settings.tune
+        self.body = tuning.adapt(body, hparams, rng)
+        self.tune = hparams.tune
         sizes = self.parameter_count, self.trainable, width(config), config.get_text_config().num_hidden_layers
         words = 0 if body.get_output_embeddings() is None else config.get_text_config().vocab_size
-        self.budget = Budget(memory.budget(*sizes, settings, str(where), words))
+        self.budget = Budget(memory.budget(*sizes, hparams, str(where), words))
         self.to(hardware.device())
 
     @property
@@ -58,7 +58,7 @@ class Head(nn.Module):
         """Number of weights that learn."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
-    def learnt(self) -> dict[str, Tensor]:
+    def trainable_state_dict(self) -> dict[str, Tensor]:
         """A copy, in the machine's own memory, of the weights that learn."""
         learning = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
         return {name: parameter.detach().to("cpu", copy=True) for name, parameter in learning}
@@ -67,7 +67,7 @@ class Head(nn.Module):
         """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.tune != "full":
-            _save(self.learnt(), folder / TUNED)
+            _save(self.trainable_state_dict(), folder / TUNED)
         if self.tune == "full" or whole:
             tuning.merged(self.body).save_pretrained(folder)
             if self.head:
@@ -79,38 +79,38 @@ class Head(nn.Module):
         return without_dropout(opened(AutoConfig, folder, base=base))
 
     @classmethod
-    def load_base(cls, folder: Path, settings: Finetune, rng: torch.Generator, base: Path | None = None) -> Self:
+    def load_base(cls, folder: Path, hparams: Finetune, rng: torch.Generator, base: Path | None = None) -> Self:
         """As it was pretrained, any head fresh; what does not learn is held in the precision it computes in.
 
         `base` is what the model in `folder` was tuned from, if that is not a base model itself.
         """
-        half = settings.tune != "full" and hardware.half(settings)
+        bf16 = hparams.tune != "full" and hardware.bf16(hparams)
         config = cls.configured(folder, base)
-        body = opened(cls.AUTO, folder, torch.bfloat16 if half else torch.float32, base, config=config)
-        return cls(body, settings, rng, folder)
+        body = opened(cls.AUTO, folder, torch.bfloat16 if bf16 else torch.float32, base, config=config)
+        return cls(body, hparams, rng, folder)
 
     @classmethod
-    def from_scratch(cls, folder: Path, settings: Finetune, seed: int) -> Self:
+    def from_scratch(cls, folder: Path, hparams: Finetune, seed: int) -> Self:
         """The same architecture with the random weights its own initialiser draws, all of which learn."""
         config = cls.configured(folder)
         with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
             torch.default_generator.manual_seed(seed)
             body = cls.AUTO.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
-        settings = settings.model_copy(update={"tune": "full"})
-        return cls(body, settings, torch.Generator(), folder)
+        hparams = hparams.model_copy(update={"tune": "full"})
+        return cls(body, hparams, torch.Generator(), folder)
 
     @classmethod
-    def load_tuned(cls, folder: Path, base: Path, settings: Finetune) -> Self:
+    def load_tuned(cls, folder: Path, base: Path, hparams: Finetune) -> Self:
         """A finetuned model as `save` wrote it; `base` is what it was tuned from."""
         try:
-            if settings.tune == "full":
-                model = cls.load_base(folder, settings, torch.Generator(), base)
+            if hparams.tune == "full":
+                model = cls.load_base(folder, hparams, torch.Generator(), base)
                 if model.head:
                     model.head.load_state_dict(load_file(folder / HEAD))
                 return model
-            model, tuned = cls.load_base(base, settings, torch.Generator()), load_file(folder / TUNED)
+            model, tuned = cls.load_base(base, hparams, torch.Generator()), load_file(folder / TUNED)
             if tuned.keys() != {name for name, parameter in model.named_parameters() if parameter.requires_grad}:
-                raise ValueError(f"it holds other weights than tune: {settings.tune} makes")
+                raise ValueError(f"it holds other weights than tune: {hparams.tune} makes")
             model.load_state_dict(tuned, strict=False)
             return model
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
@@ -126,13 +126,13 @@ class ScalarHead(Head):
 
     AUTO = AutoModel
 
-    def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
+    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, where: Path) -> None:
         head = nn.utils.skip_init(nn.Linear, width(body.config), 1, dtype=torch.float32)  # draws nothing
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        super().__init__(without_pooler(body), settings, rng, where, head)
+        super().__init__(without_pooler(body), hparams, rng, where, head)
         self.encoder = is_encoder(body.config)
-        self.known: dict[bytes, Tensor] | None = {} if settings.tune == "head" else None
+        self.feature_cache: dict[bytes, Tensor] | None = {} if hparams.tune == "head" else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask, both [batch, length], to fp32 logits [batch]; padding is on the right.
@@ -145,16 +145,16 @@ class ScalarHead(Head):
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """The hidden state that the head reads, [batch, hidden]; where only the head learns, each text is read once."""
-        if self.known is None:
+        if self.feature_cache is None:
             return self._read(input_ids, attention_mask)
         rows = zip(input_ids.cpu(), attention_mask.bool().cpu(), strict=True)
         texts = [ids[real].numpy().tobytes() for ids, real in rows]
-        if new := {text: index for index, text in enumerate(texts) if text not in self.known}:
+        if new := {text: index for index, text in enumerate(texts) if text not in self.feature_cache}:
             places = list(new.values())
             with torch.no_grad():
                 features = self._read(input_ids[places], attention_mask[places]).float().cpu()
-            self.known.update(zip(new, features, strict=True))
-        return torch.stack([self.known[text] for text in texts]).to(input_ids.device)
+            self.feature_cache.update(zip(new, features, strict=True))
+        return torch.stack([self.feature_cache[text] for text in texts]).to(input_ids.device)
 
     def _read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         cache = {} if self.encoder else {"use_cache": False}
@@ -176,9 +176,9 @@ class LanguageHead(Head):
             raise MissingHeadError(f"{folder}: an encoder fills masks and cannot go on with a text")
         return config
 
-    def __init__(self, body: PreTrainedModel, settings: Finetune, rng: torch.Generator, where: Path) -> None:
+    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, where: Path) -> None:
         body.generation_config = GenerationConfig()  # a checkpoint's own may sample, or punish repetition
-        super().__init__(body, settings, rng, where)
+        super().__init__(body, hparams, rng, where)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
         """fp32 logits [batch, places, words] of the word after each of these positions; padding is on the right."""
@@ -186,7 +186,7 @@ class LanguageHead(Head):
         return self.body(**given, logits_to_keep=places).logits.float()
 
     @torch.no_grad()
-    def continued(self, input_ids: Tensor, attention_mask: Tensor, tokens: int, pad: int, end: int | None) -> Tensor:
+    def generate(self, input_ids: Tensor, attention_mask: Tensor, tokens: int, pad: int, end: int | None) -> Tensor:
         """The most likely token after each text, then the next, up to `tokens` of them or `end`: [batch, ≤ tokens].
 
         Padding is on the left; keys and values of what was read are cached. Behind `end` comes nothing but `end`, since

@@ -11,17 +11,17 @@ from transformers.pytorch_utils import Conv1D
 from w2s.core.params import Finetune
 
 
-def adapt(body: PreTrainedModel, settings: Finetune, rng: torch.Generator) -> nn.Module:
-    """The body as `settings.tune` wants it: as it is, with adapters (Hu et al., 2021; drawn from `rng`), or frozen."""
-    if settings.gradient_checkpointing:
+def adapt(body: PreTrainedModel, hparams: Finetune, rng: torch.Generator) -> nn.Module:
+    """The body as `hparams.tune` wants it: as it is, with adapters (Hu et al., 2021; drawn from `rng`), or frozen."""
+    if hparams.gradient_checkpointing:
         body.activation_checkpointing_enable({"use_reentrant": False})
-    if settings.tune == "full":
+    if hparams.tune == "full":
         return body
-    if settings.tune == "head":
+    if hparams.tune == "head":
         return body.requires_grad_(False)
     from peft import LoraConfig, get_peft_model  # heavy, and seldom used
 
-    rank, alpha = settings.lora.rank, settings.lora.alpha
+    rank, alpha = hparams.lora.rank, hparams.lora.alpha
     transposed = any(isinstance(module, Conv1D) for module in body.modules())  # GPT-2 stores its matrices so
     config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", fan_in_fan_out=transposed)
     adapted = get_peft_model(body, config)

@@ -1,58 +1,68 @@
-"""A base model asked in its own words, without finetuning: which word would stand next?"""
+"""A base model without finetuning: which of some words does it expect after a text?"""
 
 import copy
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from w2s.core.params import Finetune
 from w2s.models import hardware, memory
-from w2s.models.batches import Budget, padded
+from w2s.models.batches import Budget, encode, pad_batch
 from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, width
 
 
 @torch.no_grad()
-def next_words(base: Path, texts: list[str], words: list[str], settings: Finetune, context: int) -> np.ndarray:
-    """How strongly each word's first token is expected right after each text: log-odds [texts, words], float64.
+def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune, max_tokens: int) -> np.ndarray:
+    """Logit of each word's first token right after each text: float64 [texts, words].
 
-    An encoder is asked to fill a mask there. Texts are cut at the front to `context` tokens. Raises
-    `MissingHeadError` for a model that has no words.
+    An encoder is asked to fill a mask there. Of a text over `max_tokens`, the end is read. Raises
+    `MissingHeadError` for a model that has no language modelling head.
     """
-    tokenizer, encoder = load_tokenizer(base), is_encoder(opened(AutoConfig, base))
-    half = hardware.half(settings)
-    kind = AutoModelForMaskedLM if encoder else AutoModelForCausalLM
-    model = opened(kind, base, torch.bfloat16 if half else torch.float32).to(hardware.device()).eval()
-    if half:  # close answers would tie
+    tokenizer = load_tokenizer(base)
+    encoder = is_encoder(opened(AutoConfig, base))
+    bf16 = hardware.bf16(hparams)
+    model_class = AutoModelForMaskedLM if encoder else AutoModelForCausalLM
+    model = opened(model_class, base, torch.bfloat16 if bf16 else torch.float32).to(hardware.device()).eval()
+    if bf16:
+        # Logits of 8 bits would tie where answers are close.
         head = copy.deepcopy(model.get_output_embeddings()).float()
-        head.register_forward_pre_hook(lambda _, given: (given[0].float(),))
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
         model.set_output_embeddings(head)
-    sizes = sum(parameter.numel() for parameter in model.parameters()), 0, width(model.config), 1
-    budget = Budget(memory.budget(*sizes, settings.model_copy(update={"tune": "head"}), str(base)))  # nothing learns
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    frozen = hparams.model_copy(update={"tune": "head"})
+    # One layer at a time: nothing is kept for a backward pass.
+    budget = Budget(memory.budget(parameters, 0, width(model.config), 1, frozen, str(base)))
 
-    def tokens(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-    answers = [tokens(f"{texts[0]} {word}")[len(tokens(texts[0]))] for word in words]
-    tokenizer.truncation_side = "left"
-    asked = [f"{text} {tokenizer.mask_token}" for text in texts] if encoder else texts
-    items = tokenizer(asked, truncation=True, max_length=context)["input_ids"]
+    answers = _first_tokens(tokenizer, texts[0], words)
+    prompts = [f"{text} {tokenizer.mask_token}" for text in texts] if encoder else texts
+    items = encode(tokenizer, prompts, max_tokens, keep="end")
     scores = np.empty((len(texts), len(words)))
 
     def attempt() -> None:
-        for batch in budget.cut([len(item) for item in items]):
-            ids, mask = padded([items[index] for index in batch], tokenizer.pad_token_id or 0, model.device)
+        for batch in budget.micro_batches([len(item) for item in items]):
+            ids, mask = pad_batch([items[index] for index in batch], tokenizer.pad_token_id or 0, model.device)
             rows = torch.arange(len(batch), device=model.device)
             if encoder:
                 logits = model(input_ids=ids, attention_mask=mask).logits
                 logits = logits[rows, (ids == tokenizer.mask_token_id).int().argmax(1)]
             else:
                 last = mask.sum(1) - 1
-                places = last.unique()  # a vocabulary's logits are large: only where they are read
-                logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=places).logits
-                logits = logits[rows, torch.searchsorted(places, last)]
+                # Logits of a large vocabulary take much memory: only where they are read.
+                positions = last.unique()
+                logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=positions).logits
+                logits = logits[rows, torch.searchsorted(positions, last)]
             scores[batch] = logits[:, answers].float().numpy(force=True)
 
-    budget.spend(attempt)
+    budget.retry_on_oom(attempt)
     return scores
+
+
+def _first_tokens(tokenizer: PreTrainedTokenizerBase, text: str, words: list[str]) -> list[int]:
+    """The id of each word's first token as it stands after a text and a space."""
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    return [ids(f"{text} {word}")[len(ids(text))] for word in words]

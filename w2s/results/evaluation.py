@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from w2s.core import files
 from w2s.core.errors import UserError
+from w2s.core.grid import ceiling_method, setting_blocks
 from w2s.core.params import Block, Grid, Params, Simulated
 from w2s.results import metrics, probes
 from w2s.results.metrics import Answers, Array, Mask
@@ -142,7 +143,7 @@ class Outcome:
 
     def gap(self, student: Name) -> Array:
         """Accuracy of the ceiling that stands for the task − that of the supervisor."""
-        ceiling = Name("ceiling", strong=student.strong, method=self.block.ceiling("naive"))
+        ceiling = Name("ceiling", strong=student.strong, method=ceiling_method(self.block, "naive"))
         return self.means[ceiling]["accuracy"] - self.means[supervisor_of(student)]["accuracy"]
 
 
@@ -151,7 +152,7 @@ def evaluate(params: Params) -> tuple[dict[str, list[Row]], dict[str, Any], list
     tables: dict[str, list[Row]] = {path: [] for path in COLUMNS}
     values: dict[str, Any] = {}
     outcomes = []
-    for setting, block in params.grid.blocks.items():
+    for setting, block in setting_blocks(params.grid).items():
         for task in block.tasks:
             exam = examine(task, block, params)
             outcome = conclude(exam, setting, params.grid.simulated)
@@ -332,7 +333,7 @@ def supervisor_of(student: Name) -> Name:
 
 def ceiling_of(student: Name, block: Block) -> Name:
     """The ceiling that a student is held against."""
-    return Name("ceiling", strong=student.strong, method=block.ceiling(student.method))
+    return Name("ceiling", strong=student.strong, method=ceiling_method(block, student.method))
 
 
 def measure(subject: Subject, supervisor: Subject | None, truth: Answers, bootstrap: Bootstrap) -> dict[str, Array]:

@@ -19,10 +19,11 @@ from transformers import AutoConfig
 from w2s.core import files
 from w2s.core.determinism import prepare_torch
 from w2s.core.errors import UserError
+from w2s.core.hparams import hparams_for
 from w2s.core.params import Finetune, Method, Params
 from w2s.core.registry import chosen
 from w2s.models import hardware
-from w2s.models.checkpoints import context, load_tokenizer, opened
+from w2s.models.checkpoints import load_tokenizer, max_context, opened
 from w2s.models.heads import Head
 
 PROBED = 1000  # test examples whose features are kept
@@ -50,15 +51,15 @@ class Reader(ABC):
     def __init__(self, params: Params, task: str, model: str, method: str | None, bases: Path) -> None:
         """Makes this process deterministic, too; refuses a method that has no meaning here."""
         self.task, self.base, recipe = params.tasks[task], bases / model, params.methods[method] if method else None
-        self.settings = params.finetune_for(task, model, recipe)
+        self.settings = hparams_for(params, task, model, recipe)
         if method and recipe:
             self.refuse(method, recipe, self.settings)
         prepare_torch(self.settings.threads)
         self.tokenizer = load_tokenizer(self.base)
         self.pad = self.tokenizer.pad_token_id or 0  # masked, so any id will do
-        reads = context(opened(AutoConfig, self.base))
+        reads = max_context(opened(AutoConfig, self.base))
         self.context = int(min(self.settings.context, reads, self.tokenizer.model_max_length))
-        self.half = hardware.half(self.settings)
+        self.half = hardware.bf16(self.settings)
 
     @classmethod
     def refuse(cls, name: str, method: Method, finetune: Finetune) -> None:
@@ -98,13 +99,13 @@ class Reader(ABC):
         found: list[Any] = [None] * len(items)
 
         def attempt() -> None:
-            for batch in model.budget.cut([self.tokens(item) for item in items]):
+            for batch in model.budget.micro_batches([self.tokens(item) for item in items]):
                 with torch.no_grad(), self.autocast():
                     answers = ask(model, [items[index] for index in batch])
                 for index, answer in zip(batch, answers, strict=True):
                     found[index] = answer
 
-        model.budget.spend(attempt)
+        model.budget.retry_on_oom(attempt)
         return found
 
     def features(self, model: Any, items: Sequence[Item]) -> np.ndarray | None:

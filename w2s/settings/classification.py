@@ -7,7 +7,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from w2s.core import files
-from w2s.models.batches import padded
+from w2s.models.batches import pad_batch
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
 from w2s.settings._binary import Binary, probability
@@ -26,10 +26,10 @@ class Setting(Binary):
 
     def scores(self, model: ScalarHead, items: Sequence[list[int]]) -> Tensor:
         """z [examples], P(true) = σ(z)."""
-        return model(*padded(items, self.pad, device()))
+        return model(*pad_batch(items, self.pad, device()))
 
     def represented(self, model: ScalarHead, items: Sequence[list[int]]) -> np.ndarray:
-        return model.features(*padded(items, self.pad, device())).float().numpy(force=True)
+        return model.features(*pad_batch(items, self.pad, device())).float().numpy(force=True)
 
     def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
         return [f"{text} {self.word(p > 0.5)}" for text, p in zip(inputs["text"].to_pylist(), labels, strict=True)]

@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.params import Finetune, Method, Params
-from w2s.models.batches import padded
+from w2s.models.batches import pad_batch
 from w2s.models.hardware import device
 from w2s.models.heads import LanguageHead
 from w2s.settings import Labelled, Loss, Reader
@@ -96,7 +96,7 @@ class Setting(Reader):
         return items, torch.tensor([len(answer) for answer in answers]).float()
 
     def scores(self, model: LanguageHead, items: Sequence[Item]) -> Tensor:
-        ids, mask = padded([item.prompt + item.answer for item in items], self.pad, device())
+        ids, mask = pad_batch([item.prompt + item.answer for item in items], self.pad, device())
         rows = torch.arange(len(items), device=ids.device)[:, None]
         steps = torch.arange(max(len(item.answer) for item in items), device=ids.device)
         sizes = torch.tensor([[len(item.prompt), len(item.answer)] for item in items], device=ids.device)
@@ -113,8 +113,8 @@ class Setting(Reader):
         return scores[:, 1] > 0
 
     def answers(self, model: LanguageHead, items: Sequence[Item]) -> np.ndarray:
-        ids, mask = (part.flip(1) for part in padded([item.prompt[::-1] for item in items], self.pad, device()))
-        said = model.continued(ids, mask, self.task.answer_tokens, self.pad, self.tokenizer.eos_token_id)
+        ids, mask = (part.flip(1) for part in pad_batch([item.prompt[::-1] for item in items], self.pad, device()))
+        said = model.generate(ids, mask, self.task.answer_tokens, self.pad, self.tokenizer.eos_token_id)
         return np.array([text.strip() for text in self.tokenizer.batch_decode(said, skip_special_tokens=True)], object)
 
     def agree(self, some: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import pyarrow as pa
 from torch import Tensor
 
 from w2s.core import files
-from w2s.models.batches import padded
+from w2s.models.batches import pad_batch
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
 from w2s.settings._binary import Binary, probability
@@ -42,7 +42,7 @@ class Setting(Binary):
         """What is read of each pair's first text, less that of its second."""
         texts = sorted({tuple(text) for pair in items for text in pair})
         place = {text: index for index, text in enumerate(texts)}
-        found = read(*padded(texts, self.pad, device()))
+        found = read(*pad_batch(texts, self.pad, device()))
         first, second = ([place[tuple(pair[side])] for pair in items] for side in (0, 1))
         return found[first] - found[second]
 

@@ -64,7 +64,7 @@ def finetune(
             return {}
         said = reader.predict(model, validation.items)
         if stop and (distance := reader.distance(said, validation.labels)) < nearest.distance:
-            nearest = Nearest(distance, step, taken[-1][1], model.learnt())
+            nearest = Nearest(distance, step, taken[-1][1], model.trainable_state_dict())
         elif stop:
             taken[-1] = (step, nearest.answers)
         return {"agreement": float(reader.agree(said, validation.labels).mean())}
@@ -106,7 +106,8 @@ def _updates(model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: t
         A batch in several parts is read twice: once for the loss's slope in every score, once to carry these slopes
         back part by part (Gao et al., 2021).
         """
-        parts = [[batch[place] for place in part] for part in model.budget.cut([lengths[index] for index in batch])]
+        cut = model.budget.micro_batches([lengths[index] for index in batch])
+        parts = [[batch[place] for place in part] for part in cut]
         labels = targets[[index for part in parts for index in part]].to(hardware.device())
         if len(parts) == 1:
             scores = scores_of(parts[0])
@@ -122,7 +123,7 @@ def _updates(model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: t
         return {"loss": value.item(), "accuracy": reader.right(scores, labels).float().mean().item()}
 
     def affordable(batch: list[int], _: nn.Module, progress: float, backward: Backward) -> Meter:
-        return model.budget.spend(partial(update, batch, progress, backward), undo=model.zero_grad)
+        return model.budget.retry_on_oom(partial(update, batch, progress, backward), reset=model.zero_grad)
 
     while True:
         for batch in epoch(lengths, reader.settings.batch_size, rng):

@@ -27,6 +27,7 @@ from tqdm import tqdm
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.errors import UserError
+from w2s.core.grid import setting_blocks, task_blocks
 from w2s.core.params import Embedded, Hub, Params
 from w2s.pipeline.cost.outlook import Fate, Outlook
 from w2s.pipeline.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, passes
@@ -62,7 +63,7 @@ def run(jobs: int) -> None:
     params = load()
     waves, engine = survey()
     running = [step for wave in waves for step in wave if step.fate is Fate.RUN]
-    sizes = {task: parts(task, params, running) for task in params.grid.tasks}
+    sizes = {task: parts(task, params, running) for task in task_blocks(params.grid)}
     found = calibrated(params, running, sizes, jobs) if running else None
 
     def priced(step: Step) -> Step:
@@ -137,7 +138,7 @@ def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[st
     lane = [sys.executable, "-m", "w2s.pipeline.cost.calibration"]
     quiet = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # nothing is fetched
     # Before lanes disturb it: `evaluate` runs alone.
-    measure = {setting: measuring(params, words=setting == "generation") for setting in params.grid.blocks}
+    measure = {setting: measuring(params, words=setting == "generation") for setting in setting_blocks(params.grid)}
     bar = tqdm(total=2 + sum(map(len, asked.values())), desc="measuring this machine", leave=False, dynamic_ncols=True)
     results: dict[tuple[str, Any], list[Any]] = defaultdict(list)
     with TemporaryFile("w+") as errors, bar:

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.hparams import hparams_for
 from w2s.core.params import Embedded, Finetune, Grid, Method, Params
 
 Notes = list[tuple[str, str]]  # of what, and what was assumed of it or stands against it
@@ -124,7 +126,7 @@ def passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dic
     if kind not in ("supervise", "label", "ceiling", "control", "student"):
         return
     task, model = item["task"], item["weak" if kind in ("supervise", "label") else "strong"]
-    settings, parts = params.finetune_for(task, model), sizes[task]
+    settings, parts = hparams_for(params, task, model), sizes[task]
     student, validation, test = parts["student"], parts["validation"], parts["test"]
     if kind == "supervise":
         yield _training(model, settings, parts["supervisor"], test)
@@ -139,7 +141,7 @@ def passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dic
         method, rungs, watched = params.methods[item["method"]].on_truth, [], test
         if kind == "student":
             method, watched = params.methods[item["method"]], test + validation
-            rungs = params.grid.passed(method, item["weak"], model)
+            rungs = intermediate_models(params.grid, method, item["weak"], model)
         for rung in rungs:
             *before, last = _taught(rung, task, method, params, parts, watched)
             labelled = student + validation  # for the next one; a head alone has read them already
@@ -152,7 +154,7 @@ def _taught(
     model: str, task: str, method: Method, params: Params, parts: dict[str, int], watched: int
 ) -> Iterator[Pass]:
     """What a method passes through one model; its own training comes last."""
-    settings, student, test = params.finetune_for(task, model, method), parts["student"], parts["test"]
+    settings, student, test = hparams_for(params, task, model, method), parts["student"], parts["test"]
     if method.shots:
         yield Pass(model, settings, starts=1, read=(1 + method.shots) * test, files=(1 + method.shots) * test)
         return
@@ -222,7 +224,7 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
 def measured(grid: Grid) -> dict[str, int]:
     """How many models `evaluate` measures, each seed of one counted, by setting."""
     counts = {}
-    for setting, block in grid.blocks.items():
+    for setting, block in setting_blocks(grid).items():
         # Of each strong model: its ceilings, it from scratch and, whatever the seeds, zero-shot.
         trained = len(block.weak) + len(block.strong) * (len(block.ceilings) + 1 + len(block.weak) * len(block.methods))
         counts[setting] = len(block.tasks) * (len(grid.seeds) * trained + len(block.strong))
