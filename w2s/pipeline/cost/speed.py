@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -232,7 +232,7 @@ class Bench:
 
 
 @cache
-def _block(hidden: int, full: bool, precision: str, threads: int) -> tuple[float, float]:
+def _block(hidden: int, full: bool, precision: Literal["auto", "fp32", "bf16"], threads: int) -> tuple[float, float]:
     """FLOPs a second of a transformer block of this width: in training, with or without its weights, and reading."""
     device = hardware.device()
     width = 64 * max(1, round(min(hidden, WIDEST.get(device.type, hidden)) / 64))
