@@ -20,7 +20,7 @@ def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     teacher, rungs = files.weak_labels(task, weak, seed), intermediate_models(params.grid, recipe, weak, strong)
     with files.atomic(Path("models/student", task, weak, strong, method, str(seed))) as out:
         for hop, rung in enumerate([*rungs, strong]):
-            bases = files.BASES if rung == strong else files.recipe(params.tasks[task].setting, method)
+            bases = files.BASES if rung == strong else files.method(params.tasks[task].setting, method)
             reader, left = reader_of(params, task, rung, method, bases), rungs[hop:]
             if recipe.shots:
                 prompt(reader, recipe.shots, half, teacher / "student.parquet", order, test, out)

@@ -23,6 +23,7 @@ from w2s.core.errors import UserError
 T = TypeVar("T")
 
 BASES = Path("models/base")
+CODE = Path("code")
 PARTS = ("supervisor", "student", "validation", "test")
 
 
@@ -71,9 +72,9 @@ def source(task: str) -> Path:
     return Path("data/tasks", task, "source.json")
 
 
-def recipe(setting: str, method: str) -> Path:
+def method(setting: str, method: str) -> Path:
     """The folder of what one method's students depend on, beside what all do."""
-    return Path("models/recipe", setting, method)
+    return Path("models/method", setting, method)
 
 
 def weak_labels(task: str, weak: str, seed: int) -> Path:

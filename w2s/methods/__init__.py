@@ -1,11 +1,16 @@
-"""From a recipe in params.yaml to the loss that trains a student; apart from the losses, which most stages share."""
+"""From a method in params.yaml to the loss that trains a student, and to the modules that do what it says."""
+
+from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING
 
-from w2s.core.params import Method
 from w2s.core.registry import chosen
 from w2s.core.validation import options_of
-from w2s.settings import Loss, Reader
+
+if TYPE_CHECKING:
+    from w2s.core.params import Method
+    from w2s.settings import Loss, Reader
 
 
 def loss_of(method: Method, kind: type[Reader], where: str) -> Loss:
@@ -18,3 +23,11 @@ def loss_of(method: Method, kind: type[Reader], where: str) -> Loss:
     else:
         function = getattr(chosen("w2s.methods.losses", method.loss, f"{where}.loss"), method.loss)
     return partial(function, **options_of(function, method, where))
+
+
+def modules(method: Method, on_truth: bool) -> list[str]:
+    """The modules of a method's parts and loss; `on_truth`: of those that mean something where labels are truth."""
+    how = method.on_truth if on_truth else method
+    parts = {"generative": how.texts, "clean": how.clean, "few_shot": how.shots}
+    loss = "cross_entropy" if on_truth else method.loss
+    return [f"w2s.methods.losses.{loss}", *(f"w2s.methods.{name}" for name, part in parts.items() if part)]

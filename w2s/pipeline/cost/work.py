@@ -16,7 +16,7 @@ AXES = {  # what each kind of stage is repeated over, in the order of its argume
     "check": (),
     "prepare": ("task",),
     "base": ("model",),
-    "recipe": ("setting", "method"),
+    "method": ("setting", "method"),
     "supervise": ("task", "weak", "seed"),
     "label": ("task", "weak", "seed"),
     "simulate": ("task", "weak", "seed"),

@@ -1,0 +1,69 @@
+"""Fingerprint the code: for each stage, and each entry of params.yaml that chooses modules, what can change its result.
+
+Every other stage depends on its own of these small files, {source file: digest}, and on no source itself.
+"""
+
+from pathlib import Path
+
+from w2s import methods
+from w2s.core import files
+from w2s.core.checks import load
+from w2s.core.errors import UserError
+from w2s.core.fingerprint import Sources
+from w2s.core.params import Embedded, Params
+from w2s.core.stage import run
+
+LOSSES = "w2s.methods.losses"
+# Their report quotes these docstrings of functions.
+QUOTING = ("evaluate", "plot")
+QUOTED = (f"{LOSSES.replace('.', '/')}/", "w2s/results/claims.py")
+
+
+def main() -> None:
+    params = load()
+    with files.atomic(files.CODE) as out:
+        for name, digests in fingerprints(params, Path()).items():
+            files.write_json(out / f"{name}.json", digests)
+
+
+def fingerprints(params: Params, root: Path) -> dict[str, dict[str, str]]:
+    """The content of each file by its name; `root` is the repository. Raises `UserError` where a module is missing."""
+    sources = Sources(root)
+    found: dict[str, dict[str, str]] = {}
+    for script in sorted((root / "stages").glob("[!_]*.py")):
+        if script.stem == "code":
+            continue
+        quoting = script.stem in QUOTING
+        closure = sources.closure("stages/__init__.py", f"stages/{script.name}", follow=[LOSSES] if quoting else [])
+        found[script.stem] = sources.digests(closure, spoken=QUOTED if quoting else [])
+    for name, modules in _chosen(params).items():
+        closure = set()
+        for where, module in modules:
+            try:
+                closure |= sources.module(module)
+            except ModuleNotFoundError as error:
+                raise UserError(f"params.yaml: {where}: {error}") from None
+        found[name] = sources.digests(closure)
+    return found
+
+
+def _chosen(params: Params) -> dict[str, list[tuple[str, str]]]:
+    """The modules that each entry of params.yaml chooses, with the key that does: by the name of the entry's file."""
+    chosen: dict[str, list[tuple[str, str]]] = {}
+    for name, task in params.tasks.items():
+        chosen[f"tasks/{name}"] = [(f"tasks.{name}.family", f"w2s.data.tasks.{task.family}")]
+        chosen[f"settings/{task.setting}"] = [(f"tasks.{name}.setting", f"w2s.settings.{task.setting}")]
+    for name, model in params.models.items():
+        chosen[f"models/{name}"] = []
+        if isinstance(model, Embedded):
+            family = params.corpora[model.corpus].family
+            chosen[f"models/{name}"] = [(f"corpora.{model.corpus}.family", f"w2s.data.corpora.{family}")]
+    for name, method in params.methods.items():
+        for role, on_truth in (("students", False), ("ceilings", True)):
+            where = f"methods.{name}"
+            chosen[f"{role}/{name}"] = [(where, module) for module in methods.modules(method, on_truth)]
+    return chosen
+
+
+if __name__ == "__main__":
+    run(main)
