@@ -9,7 +9,8 @@ import pytest
 import torch
 import yaml
 
-from stages import ceiling, recipe, student
+from stages import ceiling, student
+from stages import method as method_stage
 from tests.conftest import SETTINGS, WORDS
 from w2s import settings
 from w2s.core import files
@@ -78,6 +79,8 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "methods": METHODS,
     }
     Path("params.yaml").write_text(yaml.safe_dump(content))
+    for name in METHODS:
+        files.write_json(files.CODE / "students" / f"{name}.json", {})
     return kind
 
 
@@ -115,7 +118,7 @@ def taught(rung: str, teacher: Path, order: tuple[object, ...], out: Path) -> No
 )
 def test_each_model_learns_the_labels_of_the_last(kind: str, method: str, rungs: list[str]) -> None:
     """Rung by rung as the ladder has them; and so every file comes out if each is finetuned by itself."""
-    recipe.main(kind, method)
+    method_stage.main(kind, method)
     student.main("mine", "xs", "l", method, 0)
     teacher = files.weak_labels("mine", "xs", 0)
     for hop, rung in enumerate([*rungs, "l"]):
@@ -137,32 +140,32 @@ def test_each_model_learns_the_labels_of_the_last(kind: str, method: str, rungs:
 
 
 def test_only_who_passes_through_rungs_reads_them(kind: str) -> None:
-    """From the recipe's folder, so that the ladder's other rungs concern no student."""
+    """From the method's folder, so that the ladder's other rungs concern no student."""
     for method in ("naive", "bootstrap"):
-        recipe.main(kind, method)
+        method_stage.main(kind, method)
         student.main("mine", "xs", "l", method, 0)
     before = [contents(made(method)) for method in ("naive", "bootstrap")]
-    assert {path.name for path in files.recipe(kind, "naive").iterdir()} == {"recipe.json"}
-    assert {path.name for path in files.recipe(kind, "bootstrap").iterdir()} == {"recipe.json", "s", "m"}
+    assert {path.name for path in files.method(kind, "naive").iterdir()} == {"method.json"}
+    assert {path.name for path in files.method(kind, "bootstrap").iterdir()} == {"method.json", "s", "m"}
     for rung in ("xs", "s", "m"):
         shutil.rmtree(files.BASES / rung)
-    shutil.rmtree(files.recipe(kind, "naive"))
+    shutil.rmtree(files.method(kind, "naive"))
     for method, content in zip(("naive", "bootstrap"), before, strict=True):
         student.main("mine", "xs", "l", method, 0)
         assert contents(made(method)) == content
-    shutil.rmtree(files.recipe(kind, "bootstrap") / "m")
-    with pytest.raises(UserError, match=r"^models/recipe/\w+/bootstrap/m: no model here"):
+    shutil.rmtree(files.method(kind, "bootstrap") / "m")
+    with pytest.raises(UserError, match=r"^models/method/\w+/bootstrap/m: no model here"):
         student.main("mine", "xs", "l", "bootstrap", 0)
     assert contents(made("bootstrap")) == before[1], "the last whole one stays"
 
 
 @pytest.mark.parametrize("kind", ["generation"], indirect=True)
-def test_an_encoder_that_should_speak_is_refused_by_the_recipe(kind: str, bert_folder: Path) -> None:
+def test_an_encoder_that_should_speak_is_refused_by_the_method(kind: str, bert_folder: Path) -> None:
     shutil.rmtree(files.BASES / "l")
     shutil.copytree(bert_folder, files.BASES / "l")
     with pytest.raises(UserError, match=r"^models/base/l: an encoder fills masks and cannot go on with a text$"):
-        recipe.main(kind, "naive")
-    assert not files.recipe(kind, "naive").exists()
+        method_stage.main(kind, "naive")
+    assert not files.method(kind, "naive").exists()
 
 
 @pytest.mark.parametrize("kind", ["classification"], indirect=True)
