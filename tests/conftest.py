@@ -67,7 +67,17 @@ def reader_of(
     folder: Path, setting: str = "classification", task: dict[str, Any] | None = None, **changes: object
 ) -> Reader:
     """The reader of a task for the base model in `folder`, finetuned by `SETTINGS` with changes."""
-    model = Embedded(family="embedded", corpus="reviews", hidden=16, layers=1, steps=0, learning_rate=0.1, seed=0)
+    model = Embedded(
+        family="embedded",
+        corpus="reviews",
+        architecture="neox",
+        hidden=16,
+        layers=1,
+        steps=0,
+        learning_rate=0.1,
+        warmup=0.1,
+        seed=0,
+    )
     params = Params.model_construct(
         finetune=settings_with(**changes),
         tasks={"mine": Task(family="mine", setting=setting, **task or {})},
@@ -86,7 +96,7 @@ def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:
 
 @pytest.fixture(scope="session")
 def embedded_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An embedded rung as it is before pretraining."""
+    """An embedded model as it is before pretraining."""
     folder = tmp_path_factory.mktemp("embedded")
     tokenizer = ladder.tokenizer(WORDS)
     config = ladder.architecture("neox", len(tokenizer), hidden=16, layers=1)
@@ -146,7 +156,7 @@ SPEAKERS = ["embedded", "gpt2", "llama", "qwen3"]
 
 @pytest.fixture(scope="session")
 def speakers(tmp_path_factory: pytest.TempPathFactory, embedded_folder: Path) -> dict[str, Path]:
-    """Models to go on with a text: an embedded rung, which ends no text, and three as on the hub, which do.
+    """Models to go on with a text: an embedded model, which ends no text, and three as on the hub, which do.
 
     Of these GPT-2 and Llama have no padding token, and the end of a text is Qwen3's.
     """

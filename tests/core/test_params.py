@@ -1,8 +1,10 @@
 """Every fault in params.yaml is told in one line: where, what was found, what is allowed."""
 
 import copy
+import importlib
+import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+import w2s
 from w2s import settings
 from w2s.core.checks import load
 from w2s.core.errors import UserError
 from w2s.core.grid import ceiling_method, intermediate_models, setting_blocks, task_blocks
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Block, Corpus, Count, Fraction, Method, Params, Task
-from w2s.core.validation import options_of
+from w2s.core.validation import Strict, options_of
 from w2s.data import tasks
 from w2s.methods import loss_of, losses
 from w2s.settings.classification import Setting as Classification
@@ -26,6 +29,16 @@ COMMITTED = Path(__file__).parents[2] / "params.yaml"
 ABSENT = object()
 LOSSES = ", ".join(sorted(file.stem for file in Path(losses.__file__).parent.glob("[!_]*.py")))
 MODEL = {"family": "embedded", "corpus": "reviews", "hidden": 8, "layers": 1, "steps": 1, "learning_rate": 0.1}
+# Defaults of schemas that are not empty, with the reason why they cannot silently decide a result.
+DEFAULTS = {
+    "Hub.trust_remote_code": "off can only refuse a model",
+    # To move into params.yaml with tasks and methods.
+    "Task.answers": "pending",
+    "Task.answer_tokens": "pending",
+    "Method.loss": "pending",
+    "Method.labels": "pending",
+    "Method.rounds": "pending",
+}
 BLOCK = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["naive"], "ceilings": ["naive"]}
 TEXTS = {"epochs": 1, "learning_rate": 0.1}
 SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
@@ -325,7 +338,7 @@ def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: objec
 
 
 @pytest.mark.parametrize(
-    ("via", "ladder", "weak", "strong", "way"),
+    ("via", "ladder", "weak", "strong", "path"),
     [
         ("between", ["xs", "s", "m", "l"], ["xs"], "l", None),
         ("between", ["xs", "l", "s", "m"], ["xs", "s"], "l", "s → l"),
@@ -336,22 +349,22 @@ def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: objec
         (["gpt2"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → gpt2 → l"),
     ],
 )
-def test_a_way_must_rise(
-    tmp_path: Path, load_with: Load, via: object, ladder: list[str], weak: list[str], strong: str, way: str | None
+def test_a_path_must_rise(
+    tmp_path: Path, load_with: Load, via: object, ladder: list[str], weak: list[str], strong: str, path: str | None
 ) -> None:
     block = BLOCK | {"weak": weak, "strong": [strong], "methods": ["naive", "mine"]}
     changes = {"methods.mine": {"via": via}, "grid.ladder": ladder, "grid.classification": block}
-    if way is None:
+    if path is None:
         load_with(changes)
         return
     with pytest.raises(UserError) as error:
         load_with(changes)
-    told = f"methods.mine.via: the path {way} must rise in grid.ladder, which is {', '.join(ladder)}"
+    told = f"methods.mine.via: the path {path} must rise in grid.ladder, which is {', '.join(ladder)}"
     assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
 
 
 @pytest.mark.parametrize(
-    ("method", "rungs"),
+    ("method", "models"),
     [
         ({}, []),
         ({"via": "between"}, ["s", "m"]),
@@ -360,10 +373,10 @@ def test_a_way_must_rise(
         ({"via": "between", "rounds": 2}, ["s", "m", "l"]),
     ],
 )
-def test_labels_pass_through_the_rungs_between_and_the_student_again(
-    load_with: Load, method: dict[str, Any], rungs: list[str]
+def test_labels_pass_through_the_models_between_and_the_student_again(
+    load_with: Load, method: dict[str, Any], models: list[str]
 ) -> None:
-    assert intermediate_models(load_with({}).grid, Method(**method), "xs", "l") == rungs
+    assert intermediate_models(load_with({}).grid, Method(**method), "xs", "l") == models
 
 
 def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
@@ -455,19 +468,54 @@ def test_whatever_stands_anywhere_loads_or_is_told_in_one_line(
         assert not any(jargon in told for jargon in ("Input should", "instance of", "Value error", "after validation"))
 
 
-def test_a_recipe_is_the_general_one_then_the_models_then_the_tasks(load_with: Load) -> None:
+def test_hyperparameters_are_the_general_ones_then_the_models_then_the_tasks(load_with: Load) -> None:
     params = load_with(
         {
             "models.s.finetune": {"epochs": 7, "clip": 2.0},
             "tasks.reviews.finetune": {"epochs": 9, "batch_size": 4},
         }
     )
-    recipe = hparams_for(params, "reviews", "s")
-    assert (recipe.epochs, recipe.clip, recipe.batch_size) == (9, 2.0, 4)
-    assert recipe.learning_rate == params.finetune.learning_rate
+    hparams = hparams_for(params, "reviews", "s")
+    assert (hparams.epochs, hparams.clip, hparams.batch_size) == (9, 2.0, 4)
+    assert hparams.learning_rate == params.finetune.learning_rate
     assert hparams_for(params, "reviews", "m").clip == params.finetune.clip
     by_method = hparams_for(params, "reviews", "s", Method(finetune={"epochs": 3}))
     assert (by_method.epochs, by_method.clip, by_method.batch_size) == (3, 2.0, 4)
+
+
+@pytest.mark.parametrize("place", ["models.s", "tasks.reviews", "methods.naive"])
+def test_an_override_inside_a_mapping_keeps_the_rest_of_it(load_with: Load, place: str) -> None:
+    params = load_with({f"{place}.finetune": {"tune": "lora", "lora": {"rank": 4}}})
+    hparams = hparams_for(params, "reviews", "s", params.methods["naive"])
+    assert hparams.lora.rank == 4
+    assert hparams.lora.alpha == params.finetune.lora.alpha
+    assert params.finetune.lora.rank != 4
+
+
+def test_an_unknown_key_inside_an_override_is_refused(load_with: Load) -> None:
+    with pytest.raises(UserError, match=r"models\.s\.finetune: lora\.rnak: unknown name 'rnak' .*did you mean 'rank'"):
+        load_with({"models.s.finetune": {"lora": {"rnak": 4}}})
+
+
+def schemas(base: type[Strict] = Strict) -> Iterator[type[Strict]]:
+    """Every schema of w2s."""
+    for schema in base.__subclasses__():
+        if schema.__module__.startswith("w2s."):
+            yield schema
+        yield from schemas(schema)
+
+
+def test_no_default_of_a_schema_decides_a_result() -> None:
+    for module in pkgutil.walk_packages(w2s.__path__, "w2s."):
+        if not module.name.startswith(("w2s.pipeline", "w2s.__main__")):
+            importlib.import_module(module.name)
+    found = {
+        f"{schema.__name__}.{name}"
+        for schema in schemas()
+        for name, field in schema.model_fields.items()
+        if not field.is_required() and field.get_default(call_default_factory=True) not in (None, {}, [], (), "")
+    }
+    assert found <= DEFAULTS.keys()
 
 
 def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
@@ -491,9 +539,9 @@ def test_a_task_entrys_options_are_its_functions_keywords(options: dict[str, obj
     assert message(error) == f"params.yaml: tasks.dice: {told}"
 
 
-def test_options_have_the_functions_defaults() -> None:
+def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None:
     entry = Corpus(family="reviews", seed=0, documents=1, sides=6)
-    assert options_of(family, entry, "here") == {"sides": 6, "bias": 0.5}
+    assert options_of(family, entry, "here") == {"sides": 6}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def require(file: Path, setting: str, method: dict[str, Any], block: object, **c
     blocks = {f"grid.{name}": NONE for name in ("classification", "preference", "generation")}
     more = {key.replace("__", "."): value for key, value in changes.items()}
     chess = {"family": "embedded", "corpus": "endgames", "hidden": 64, "layers": 2, "steps": 1, "learning_rate": 0.1}
-    start = {"models.chess-l": chess | {"seed": 0}, "grid.ladder": ["xs", "s", "m", "chess-xs", "gpt2", "l", "chess-l"]}
+    chess |= {"architecture": "gpt2", "warmup": 0.3, "seed": 0}
+    start = {"models.chess-l": chess, "grid.ladder": ["xs", "s", "m", "chess-xs", "gpt2", "l", "chess-l"]}
     content = start | blocks | {f"grid.{setting}": block, "methods.mine": method}
     compatibility.require(load(written(file, content | more)), setting, "mine")
 

@@ -1,4 +1,4 @@
-"""An embedded rung is an ordinary Hugging Face checkpoint."""
+"""An embedded model is an ordinary Hugging Face checkpoint."""
 
 import hashlib
 from pathlib import Path
@@ -59,7 +59,17 @@ def test_initial_weights_are_the_generators(kind: str) -> None:
 
 
 CORPUS = Corpus(family="reviews", seed=0, documents=400)
-RUNG = Embedded(family="embedded", corpus="reviews", hidden=16, layers=1, steps=60, learning_rate=0.01, seed=0)
+BASE = Embedded(
+    family="embedded",
+    corpus="reviews",
+    architecture="neox",
+    hidden=16,
+    layers=1,
+    steps=60,
+    learning_rate=0.01,
+    warmup=0.1,
+    seed=0,
+)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -67,9 +77,9 @@ def digest(folder: Path) -> dict[str, str]:
     return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
-def test_the_recipe_of_a_rung_is_used(tmp_path: Path) -> None:
-    rung = RUNG.model_copy(update={"architecture": "gpt2", "warmup": 0.5, "steps": 40})
-    pretrain(rung, Corpus(family="endgames", seed=0, documents=200), "xs", tmp_path)
+def test_the_parameters_of_a_base_model_are_used(tmp_path: Path) -> None:
+    base = BASE.model_copy(update={"architecture": "gpt2", "warmup": 0.5, "steps": 40})
+    pretrain(base, Corpus(family="endgames", seed=0, documents=200), "xs", tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).model_type == "gpt2"
     rows = (tmp_path / "live/plots/metrics/learning_rate.tsv").read_text().splitlines()[1:]
     rates = [float(row.split("\t")[1]) for row in rows]
@@ -79,9 +89,9 @@ def test_the_recipe_of_a_rung_is_used(tmp_path: Path) -> None:
 def test_pretraining_learns_the_language_and_repeats_to_the_bit(tmp_path: Path) -> None:
     for name in ("one", "two"):
         torch.rand(3)  # whatever happened before
-        pretrain(RUNG, CORPUS, "xs", tmp_path / name)
+        pretrain(BASE, CORPUS, "xs", tmp_path / name)
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    pretrain(RUNG.model_copy(update={"seed": 1}), CORPUS, "xs", tmp_path / "three")
+    pretrain(BASE.model_copy(update={"seed": 1}), CORPUS, "xs", tmp_path / "three")
     assert digest(tmp_path / "one")["model.safetensors"] != digest(tmp_path / "three")["model.safetensors"]
     rows = [line.split("\t") for line in (tmp_path / "one/live/plots/metrics/loss.tsv").read_text().splitlines()]
     assert [int(row[0]) for row in rows[1:]] == [20, 40, 60]

@@ -65,7 +65,8 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     methods = [name for name in METHODS if kind == "classification" or name not in NOT_IN_WORDS]
     grid |= {kind: BLOCK | {"methods": methods}, "simulated": {**empty, "of": "xs"}}
     del grid["simulated"]["ceilings"]
-    model = {"family": "embedded", "corpus": "none", "layers": 1, "steps": 0, "learning_rate": 0.1, "seed": 0}
+    model = {"family": "embedded", "corpus": "none", "architecture": "neox", "layers": 1, "steps": 0}
+    model |= {"learning_rate": 0.1, "warmup": 0.1, "seed": 0}
     content = {
         "grid": grid,
         "split": {"seed": 0, "supervisor": 48, "student": 48, "validation": 12, "test": 16},

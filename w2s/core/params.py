@@ -1,8 +1,9 @@
 """What an experiment may vary: the one typed, strict view of params.yaml.
 
-Every field's description is its manual. Names are checked against their catalogues (with the nearest known name in
-the error). Options that belong to one task family, corpus or loss are declared by that function's own signature and
-checked by `options_of` where the function is looked up, so adding one touches no schema.
+Every field's description is its manual. A schema can refuse a value and never decides a result: what does stands in
+params.yaml, not in a default here (tests/core/test_params.py holds the few exceptions). Names are checked against
+their catalogues by `checks`. Options that belong to one task family, corpus or loss are declared by that function's
+own signature and checked by `options_of` where the function is looked up, so adding one touches no schema.
 """
 
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -40,8 +41,9 @@ def _distinct(items: list[T]) -> list[T]:
     return items
 
 
-Perhaps = Annotated[list[T], AfterValidator(_distinct)]
-Several = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
+# Lists in which nothing occurs twice.
+DistinctList = Annotated[list[T], AfterValidator(_distinct)]
+NonEmptyList = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
 
 
 def _auto_or_count(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
@@ -58,8 +60,10 @@ def _between_or_names(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError("must be between or a list of models, none of them twice") from None
 
 
-def _filled(block: M, *names: str) -> M:
-    full, empty = ([name for name in names if bool(getattr(block, name)) is wanted] for wanted in (True, False))
+def _all_or_none(block: M, *names: str) -> M:
+    """The block itself, if of these lists all have items or none has."""
+    full = [name for name in names if getattr(block, name)]
+    empty = [name for name in names if not getattr(block, name)]
     if full and empty:
         raise ValueError(f"{empty[0]}: must have at least one item, as {full[0]} has (or all {len(names)} lists none)")
     return block
@@ -71,20 +75,21 @@ class Block(Strict):
     All lists are empty in a setting that is left out.
     """
 
-    tasks: Perhaps[Name] = Field(description="names in `tasks`, all of this setting")
-    weak: Perhaps[Name] = Field(description="supervisors; each is in the ladder")
-    strong: Perhaps[Name] = Field(description="students; each is in the ladder")
-    methods: Perhaps[Name] = Field(description="names in `methods`")
-    ceilings: Perhaps[Name] = Field(
-        description="those of the methods by which ceilings are trained; students by other methods are held against "
+    tasks: DistinctList[Name] = Field(description="names in `tasks`, all of this setting")
+    weak: DistinctList[Name] = Field(description="supervisors; each is in the ladder")
+    strong: DistinctList[Name] = Field(description="students; each is in the ladder")
+    methods: DistinctList[Name] = Field(description="names in `methods`")
+    ceilings: DistinctList[Name] = Field(
+        description="those of the methods by which ceilings are trained; students by other methods are compared with "
         "the first. A method that finetunes on texts needs its own, to compare like with like"
     )
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
-        _filled(self, "tasks", "weak", "strong", "methods", "ceilings")
-        if alien := [name for name in self.ceilings if name not in self.methods]:
-            raise ValueError(f"ceilings: '{alien[0]}' must be one of its methods: {', '.join(self.methods)}")
+        _all_or_none(self, "tasks", "weak", "strong", "methods", "ceilings")
+        unknown = [name for name in self.ceilings if name not in self.methods]
+        if unknown:
+            raise ValueError(f"ceilings: '{unknown[0]}' must be one of its methods: {', '.join(self.methods)}")
         return self
 
 
@@ -92,29 +97,29 @@ class Simulated(Strict):
     """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
 
     of: Name = Field(description="the supervisor whose number of errors is simulated")
-    tasks: Perhaps[Name] = Field(description="those of grid.classification.tasks that get them")
-    weak: Perhaps[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
-    strong: Perhaps[Name] = Field(description="students; in grid.classification.strong")
-    methods: Perhaps[Name] = Field(description="in grid.classification.methods")
+    tasks: DistinctList[Name] = Field(description="those of grid.classification.tasks that get them")
+    weak: DistinctList[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
+    strong: DistinctList[Name] = Field(description="students; in grid.classification.strong")
+    methods: DistinctList[Name] = Field(description="in grid.classification.methods")
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
-        return _filled(self, "tasks", "weak", "strong", "methods")
+        return _all_or_none(self, "tasks", "weak", "strong", "methods")
 
 
 class Grid(Strict):
     """What is run: a block of cells for each setting, every one under every seed."""
 
     reports: Word = Field(description="folder for results, figures and report")
-    ladder: Several[Name] = Field(description="base models to make or fetch; those of one family by rising size")
-    seeds: Several[Seed] = Field(description="finetuning seeds")
+    ladder: NonEmptyList[Name] = Field(description="base models to make or fetch; those of one family by rising size")
+    seeds: NonEmptyList[Seed] = Field(description="finetuning seeds")
     classification: Block
     preference: Block
     generation: Block
     simulated: Simulated
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _not_empty(self) -> Self:
         if not (self.classification.tasks or self.preference.tasks or self.generation.tasks):
             raise ValueError("classification.tasks: at least one of the settings must have tasks")
         return self
@@ -155,20 +160,22 @@ class Finetune(Strict):
         description="padded tokens per forward pass, or as many as memory holds; gradients add up to batch_size, so "
         "that this decides speed and memory and, but for rounding, nothing else"
     )
-    context: Count = Field(description="tokens a text is cut to, at its front; never more than the model reads")
+    context: Count = Field(
+        description="tokens of a text that are read, of a longer one the last; never more than the model reads"
+    )
     gradient_checkpointing: bool = Field(description="recompute activations in the backward pass: slower, smaller")
     learning_rate: Positive = Field(description="peak of the schedule")
     warmup: Fraction = Field(description="fraction of updates with a linearly rising rate; a cosine to zero follows")
     weight_decay: float = Field(ge=0, description="AdamW's decoupled decay, on matrices only")
-    clip: Positive = Field(description="largest gradient norm")
+    clip: Positive = Field(description="largest L2 norm of the gradient; a larger one is scaled down to it")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        description="of forward passes, auto: bf16 where it is measured to be fast; weights that learn stay fp32"
+        description="of forward passes, auto: bf16 where the hardware has units for it; weights that learn stay fp32"
     )
     snapshots: Count = Field(description="evenly spaced points of training at which test inputs are predicted")
-    threads: Count = Field(description="CPU threads; part of the recipe, since it decides the last bits")
+    threads: Count = Field(description="CPU threads; a hyperparameter, since it decides the last bits")
 
     @model_validator(mode="after")
-    def _adapter_needs_one(self) -> Self:
+    def _adapter_is_tuned(self) -> Self:
         if self.keep == "adapter" and self.tune == "full":
             raise ValueError("keep: adapter goes with tune: lora or head; full tuning leaves a whole model")
         return self
@@ -188,14 +195,14 @@ class Corpus(Open):
 
     family: Name = Field(description="a file in w2s/data/corpora")
     seed: Seed = Field(description="draws lexicon and documents")
-    documents: Count = Field(description="size; a rung that takes more sees documents again")
+    documents: Count = Field(description="size; a model that takes more sees documents again")
 
 
 class Answers(Strict):
     """Words that answer a text by its continuation, for reading a base model without finetuning it."""
 
-    true: Several[Word]
-    false: Several[Word]
+    true: NonEmptyList[Word]
+    false: NonEmptyList[Word]
 
 
 class Task(Open):
@@ -212,16 +219,16 @@ class Task(Open):
 
 
 class Embedded(Strict):
-    """An embedded rung: a small model pretrained here, offline, into an ordinary Hugging Face checkpoint."""
+    """An embedded model: small, pretrained here, offline, into an ordinary Hugging Face checkpoint."""
 
     family: Literal["embedded"]
     corpus: Name = Field(description="pretraining text, in `corpora`")
-    architecture: Literal["neox", "gpt2"] = Field(default="neox", description="rotary positions, or absolute ones")
+    architecture: Literal["neox", "gpt2"] = Field(description="rotary positions, or absolute ones")
     hidden: Count = Field(description="width")
     layers: Count = Field(description="depth")
     steps: int = Field(ge=0, description="pretraining updates of 32 documents")
     learning_rate: Positive = Field(description="peak pretraining rate")
-    warmup: Fraction = Field(default=0.1, description="fraction of updates with a linearly rising rate")
+    warmup: Fraction = Field(description="fraction of updates with a linearly rising rate")
     seed: Seed = Field(description="draws initial weights and document order")
     finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
 
@@ -279,7 +286,7 @@ class Method(Open):
     texts: Before | None = Field(
         default=None, description="first finetune as a language model on the task's unlabelled texts (section 5.2.2)"
     )
-    via: Annotated[Literal["between"] | Several[Name] | None, WrapValidator(_between_or_names)] = Field(
+    via: Annotated[Literal["between"] | NonEmptyList[Name] | None, WrapValidator(_between_or_names)] = Field(
         default=None,
         description="bootstrapping: pass the labels on through these rungs, or every one between supervisor and "
         "student; each learns them and labels anew (paper, section 4.3.1)",

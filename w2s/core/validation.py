@@ -1,48 +1,23 @@
-"""From what a user wrote to a typed value: strict schemas, and pydantic's faults told in one line."""
+"""From what a user wrote to a typed value: strict schemas, and the first of pydantic's errors in one line.
+
+Nothing here decides a result: a value is refused or comes out as it was written.
+"""
 
 import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from w2s.core.errors import UserError, unknown
 
 M = TypeVar("M", bound=BaseModel)
 
+LONGEST = 80  # characters of a refused value that an error shows
 
-class Strict(BaseModel):
-    """Nothing unknown, nothing coerced, nothing infinite."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
-
-
-class Open(Strict):
-    """Strict about its own fields; the rest are the options of a function elsewhere (see `options_of`)."""
-
-    model_config = ConfigDict(extra="allow")
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.model_extra or {})
-
-
-def options_of(function: Callable[..., Any], entry: Open, where: str) -> dict[str, Any]:
-    """An entry's options, checked against the keyword-only parameters of the function that takes them.
-
-    A parameter's annotation is its range (`Fraction`, `Count`, …); one without a default is required.
-    """
-    fields: dict[str, Any] = {
-        name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
-    schema = create_model(function.__name__, __base__=Strict, **fields)
-    return validate(schema, entry.options, where).model_dump()
-
-
-# pydantic's words, where they are not a user's.
-SAYS = {
+# pydantic's messages, where they are not in a user's words.
+MESSAGES = {
     "dict_type": "must be a mapping of keys to values",
     "model_type": "must be a mapping of keys to values",
     "model_attributes_type": "must be a mapping of keys to values",
@@ -56,54 +31,112 @@ SAYS = {
 }
 
 
-def validate(schema: type[M], content: Any, where: str) -> M:
-    """`content` as `schema`, or a one-line `UserError` about its first fault."""
+class Strict(BaseModel):
+    """No unknown keys, no conversion of types, no infinite numbers; cannot be changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Open(Strict):
+    """Strict about its own fields; other keys are the options of a function elsewhere (see `options_of`)."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keys that are not fields, unchecked."""
+        return dict(self.model_extra or {})
+
+
+def options_of(function: Callable[..., Any], entry: Open, param_path: str) -> dict[str, Any]:
+    """The options that an entry sets, checked against the keyword-only parameters of the function that takes them.
+
+    A parameter's annotation is its range (`Fraction`, `Count`, …); one without a default is required. Defaults are left
+    to the function. Raises `UserError`.
+    """
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    schema = create_model(function.__name__, __base__=Strict, **fields)
+    return validate(schema, entry.options, param_path).model_dump(exclude_unset=True)
+
+
+def validate(schema: type[M], content: Any, param_path: str) -> M:
+    """`content` as `schema`; raises `UserError` about its first fault, of which unknown keys come first.
+
+    A misspelt key is both unknown and missing under its right name, and only the former says what to mend.
+    """
     try:
         return schema.model_validate(content)
     except ValidationError as error:
-        faults = error.errors()
-        fault = next((fault for fault in faults if fault["type"] == "extra_forbidden"), faults[0])  # a slip of the pen
-        way, fields = _walk(schema, fault["loc"])
-        key = ".".join(way) or "top level"
-        match fault["type"]:
-            case "extra_forbidden":
-                raise unknown(f"{where}: {key}", way[-1], fields) from None
-            case "missing" | "union_tag_not_found":
-                tag = ".family" if fault["type"] == "union_tag_not_found" else ""
-                raise UserError(f"{where}: {key}{tag} is missing") from None
-            case "union_tag_invalid":
-                families = [name.strip("'") for name in fault["ctx"]["expected_tags"].split(", ")]
-                raise unknown(f"{where}: {key}.family", fault["ctx"]["tag"], families) from None
-        says = SAYS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-        says = says.replace("Input should be", "must be")
-        if isinstance(fault["input"], dict) and fault["type"] == "value_error":  # two keys that do not go together
-            raise UserError(f"{where}: {key}.{says}") from None
-        found = "nothing" if fault["input"] is None else repr(fault["input"])
-        raise UserError(f"{where}: {key}: {says} (found {found[:80]}{'…' if len(found) > 80 else ''})") from None
+        errors = error.errors()
+        first = next((fault for fault in errors if fault["type"] == "extra_forbidden"), errors[0])
+        raise _user_error(schema, first, param_path) from None
 
 
-def _walk(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
-    """The keys a user wrote on the way to a fault, and those allowed beside the last of them."""
-    here, allowed, way = [schema], [schema], []
+def _user_error(schema: type[BaseModel], fault: ErrorDetails, param_path: str) -> UserError:
+    """One of pydantic's errors as a line for the user."""
+    keys, allowed = _locate(schema, fault["loc"])
+    key = ".".join(keys) or "top level"
+    match fault["type"]:
+        case "extra_forbidden":
+            return unknown(f"{param_path}: {key}", keys[-1], allowed)
+        case "missing":
+            return UserError(f"{param_path}: {key} is missing")
+        case "union_tag_not_found":
+            return UserError(f"{param_path}: {key}.family is missing")
+        case "union_tag_invalid":
+            families = [name.strip("'") for name in fault["ctx"]["expected_tags"].split(", ")]
+            return unknown(f"{param_path}: {key}.family", fault["ctx"]["tag"], families)
+    message = MESSAGES.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    message = message.replace("Input should be", "must be")
+    if isinstance(fault["input"], dict) and fault["type"] == "value_error":
+        # A model's own validator: keys that do not go together, of which the message names one.
+        return UserError(f"{param_path}: {key}.{message}")
+    return UserError(f"{param_path}: {key}: {message} (found {_shortened(fault['input'])})")
+
+
+def _shortened(value: Any) -> str:
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:
+    """Where a fault is: the keys that a user wrote on the path to it, and those allowed in place of the last one.
+
+    `location` is pydantic's path: keys, indices of lists and, in a union, the tag of the member that was tried.
+    """
+    keys: list[str] = []
+    schemas = parents = [schema]
     for part in location:
-        if tagged := [kind for kind in here if _tag(kind) == part]:  # pydantic's note of which one of a union it took
-            here = tagged
+        tagged = [candidate for candidate in schemas if _tag(candidate) == part]
+        if tagged:
+            schemas = tagged
             continue
+        # pydantic's mark of a fault in a mapping's key, not a key itself.
         if part != "[key]":
-            way.append(str(part))
-        allowed = here
-        fields = [kind.model_fields[str(part)] for kind in here if str(part) in kind.model_fields]
-        # No such field: a name in a catalogue (dict[Name, Entry]), whose entries' schema `here` is already.
-        here = [kind for field in fields for kind in _models_in(field.annotation)] or here
-    return way, list(dict.fromkeys(name for kind in allowed for name in kind.model_fields))
+            keys.append(str(part))
+        parents = schemas
+        fields = [parent.model_fields[str(part)] for parent in parents if str(part) in parent.model_fields]
+        # Without such a field, this is a name in a catalogue (dict[Name, Entry]): `schemas` are its entries' already.
+        schemas = [model for field in fields for model in _models_in(field.annotation)] or parents
+    return keys, list(dict.fromkeys(name for parent in parents for name in parent.model_fields))
 
 
-def _tag(kind: type[BaseModel]) -> str | None:
-    family = kind.model_fields.get("family")
-    return get_args(family.annotation)[0] if family and get_origin(family.annotation) is Literal else None
+def _tag(schema: type[BaseModel]) -> str | None:
+    """The value of `family` by which a union chooses this schema, if it does."""
+    family = schema.model_fields.get("family")
+    if family is None or get_origin(family.annotation) is not Literal:
+        return None
+    return get_args(family.annotation)[0]
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """All schemas that a field's annotation names."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [kind for part in get_args(annotation) for kind in _models_in(part)]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,4 +1,4 @@
-"""Pretrains an embedded rung on its corpus, next token by next token."""
+"""Pretrains an embedded base model on its corpus, next token by next token."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -15,21 +15,22 @@ from w2s.training.batching import epoch
 from w2s.training.loop import Backward, Meter, Recipe, Update, train
 from w2s.training.next_token import next_token
 
-BATCH = 32  # documents an update; small batches and more updates leave the first plateau sooner
+# Documents an update: small batches and more updates leave the first plateau of the loss sooner.
+BATCH = 32
 
 
-def pretrain(rung: Embedded, corpus: Corpus, name: str, folder: Path) -> None:
-    """Write the pretrained rung to `folder`: a checkpoint, its tokenizer and DVCLive curves.
+def pretrain(entry: Embedded, corpus: Corpus, name: str, folder: Path) -> None:
+    """Write the base model `name` to `folder`: a checkpoint, its tokenizer and DVCLive curves.
 
-    On one thread whatever the machine: faster at this size, and a rung's bits do not depend on the number of cores.
+    On one thread whatever the machine: faster at this size, and the bits do not depend on the number of cores.
     """
-    written = language(corpus.family, f"corpora.{rung.corpus}.family")
+    written = language(corpus.family, f"corpora.{entry.corpus}.family")
     tokenizer = ladder.tokenizer(written.vocabulary(corpus))
-    config = ladder.architecture(rung.architecture, len(tokenizer), rung.hidden, rung.layers)
-    model = ladder.initialized(config, generator("init", name, rung.seed))
+    config = ladder.architecture(entry.architecture, len(tokenizer), entry.hidden, entry.layers)
+    model = ladder.initialized(config, generator("init", name, entry.seed))
     documents = tokenizer(list(written.documents(corpus)), return_attention_mask=False)["input_ids"]
-    recipe = Recipe(rung.steps, rung.learning_rate, rung.warmup, weight_decay=0.01, clip=1.0, betas=(0.9, 0.98))
-    updates = _updates(documents, generator("order", name, rung.seed))
+    recipe = Recipe(entry.steps, entry.learning_rate, entry.warmup, weight_decay=0.01, clip=1.0, betas=(0.9, 0.98))
+    updates = _updates(documents, generator("order", name, entry.seed))
     train(model, updates, recipe, folder / "live", f"pretrain {name}", log_every=20)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -39,10 +40,10 @@ def _updates(documents: list[list[int]], rng: torch.Generator) -> Iterator[Updat
     lengths = [len(document) for document in documents]
     while True:
         for batch in epoch(lengths, BATCH, rng):
-            yield partial(_learn, [documents[index] for index in batch])
+            yield partial(_update, [documents[index] for index in batch])
 
 
-def _learn(documents: list[list[int]], model: nn.Module, progress: float, backward: Backward) -> Meter:
+def _update(documents: list[list[int]], model: nn.Module, progress: float, backward: Backward) -> Meter:
     loss = next_token(model, documents, pad=0)
     backward(loss)
     return {"loss": loss.item()}

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from w2s.core.errors import UserError
 from w2s.core.hub import snapshot
-from w2s.core.params import Corpus, Several, Split, Word
+from w2s.core.params import Corpus, NonEmptyList, Split, Word
 from w2s.core.registry import chosen
 from w2s.data import sources
 from w2s.data.sources import Row
@@ -171,8 +171,8 @@ def hub(questions: Questions, merge: Merge | None = None) -> Callable[..., Strea
         *,
         repository: Word,
         revision: Word,
-        train: Word | Several[Word],
-        test: Word | Several[Word],
+        train: Word | NonEmptyList[Word],
+        test: Word | NonEmptyList[Word],
     ) -> Stream:
         """Train and test files are glob patterns; what comes from the test files is only ever tested on."""
         return hub_stream(questions, split, where, repository, revision, {True: test, False: train}, merge)

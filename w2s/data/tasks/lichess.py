@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import chess
 
 from w2s.core.errors import UserError
-from w2s.core.params import Corpus, Several, Split, Word
+from w2s.core.params import Corpus, NonEmptyList, Split, Word
 from w2s.data.sources import Row
 from w2s.data.tasks import Puzzle, Stream, hub_stream
 
@@ -27,7 +27,7 @@ def examples(
     *,
     repository: Word,
     revision: Word,
-    train: Word | Several[Word],
+    train: Word | NonEmptyList[Word],
     notation: Notation = "san",
     rating_min: int = 0,
     rating_max: int = 4000,

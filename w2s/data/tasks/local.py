@@ -12,7 +12,7 @@ from string import Formatter
 from typing import Any
 
 from w2s.core.errors import UserError
-from w2s.core.params import Corpus, Several, Split, Word
+from w2s.core.params import Corpus, NonEmptyList, Split, Word
 from w2s.data import sources
 from w2s.data.sources import Row
 from w2s.data.tasks import Choice, Statement, Stream, meaning, read
@@ -29,8 +29,8 @@ def examples(
     text: Word,
     test: Word | None = None,
     label: Word | None = None,
-    positive: Several[str | int | float | bool] | None = None,
-    choices: Word | Several[Word] | None = None,
+    positive: NonEmptyList[str | int | float | bool] | None = None,
+    choices: Word | NonEmptyList[Word] | None = None,
     answer: Word | None = None,
     group: Word | None = None,
     id: Word | None = None,
