@@ -1,4 +1,4 @@
-"""Commands beside DVC's own: `python -m w2s <command>`."""
+"""Commands beside DVC's own: `w2s <command>`, or `python -m w2s <command>`."""
 
 import argparse
 import sys
@@ -12,34 +12,42 @@ from w2s.results import claims, verdict
 
 def main() -> int:
     """Run the command named on the command line; its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m w2s", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    reproduce = commands.add_parser("reproduce", help="bring every stage up to date, several at a time")
-    reproduce.add_argument("-j", "--jobs", type=int, default=2, help="stages that run at the same time (default: 2)")
-    reproduce.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
-    price = commands.add_parser(
-        "cost", help="list what is cached and what will run, with its FLOPs, memory and time here"
-    )
-    price.add_argument("-j", "--jobs", type=int, default=2, help="stages that would run at the same time (default: 2)")
-    commands.add_parser("verdict", help="show the results and whether they are the committed ones")
-    commands.add_parser("claims", help="show which of the paper's claims hold in the results")
-    arguments = parser.parse_args()
+    arguments = _parser().parse_args()
     try:
-        if arguments.command == "reproduce":
-            if arguments.grid:
-                grids.put(arguments.grid)
-            schedule.reproduce(max(1, arguments.jobs))
-            return 0
-        if arguments.command == "cost":
-            listing.run(max(1, arguments.jobs))
-            return 0
-        if arguments.command == "claims":
-            claims.show()
-            return 0
-        return verdict.run()
+        return arguments.run(arguments) or 0
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    """A command's `run` takes the parsed arguments and returns its exit code, or None for 0."""
+    parser = argparse.ArgumentParser(prog="w2s", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    jobs = argparse.ArgumentParser(add_help=False)
+    jobs.add_argument("-j", "--jobs", type=int, default=2, help="stages at the same time (default: 2)")
+
+    command = commands.add_parser("reproduce", parents=[jobs], help="bring every stage up to date, several at a time")
+    command.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
+    command.set_defaults(run=_reproduce)
+
+    command = commands.add_parser(
+        "cost", parents=[jobs], help="list what is cached and what will run, with its FLOPs, memory and time here"
+    )
+    command.set_defaults(run=lambda arguments: listing.run(max(1, arguments.jobs)))
+
+    command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
+    command.set_defaults(run=lambda _: verdict.run())
+
+    command = commands.add_parser("claims", help="show which of the paper's claims hold in the results")
+    command.set_defaults(run=lambda _: claims.show())
+    return parser
+
+
+def _reproduce(arguments: argparse.Namespace) -> None:
+    if arguments.grid:
+        grids.put(arguments.grid)
+    schedule.reproduce(max(1, arguments.jobs))
 
 
 if __name__ == "__main__":

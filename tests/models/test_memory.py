@@ -14,6 +14,7 @@ from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
 
 GIB = 2**30
+SMALL = memory.Size(10**6, 10**6, 64, 2)
 
 
 def held() -> int:
@@ -50,27 +51,27 @@ def test_checkpointing_keeps_less() -> None:
 
 def test_a_language_model_keeps_a_logit_for_every_word_and_two_more_numbers() -> None:
     settings = settings_with()
-    assert memory.per_token(64, 2, settings, words=50_000) == memory.per_token(64, 2, settings) + 3 * 4 * 50_000
+    assert memory.per_token(64, 2, settings, vocabulary=50_000) == memory.per_token(64, 2, settings) + 3 * 4 * 50_000
     frozen = settings_with(tune="head")
-    assert memory.per_token(64, 2, frozen, words=50_000) == memory.per_token(64, 2, frozen)
+    assert memory.per_token(64, 2, frozen, vocabulary=50_000) == memory.per_token(64, 2, frozen)
 
 
 def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_with(batch_size=32, context=512)
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
-    assert memory.budget(10**6, 10**6, 64, 2, settings, "models.mine") == 32 * 512
-    cut = memory.budget(3 * 10**8, 3 * 10**8, 1024, 24, settings, "models.mine")
+    assert memory.budget(SMALL, settings, "models.mine") == 32 * 512
+    cut = memory.budget(memory.Size(3 * 10**8, 3 * 10**8, 1024, 24), settings, "models.mine")
     each = memory.per_token(1024, 24, settings)
     room = 8 * GIB - memory.states(3 * 10**8, 3 * 10**8, settings)
     assert cut * each <= room < 2 * cut * each
     assert cut & (cut - 1) == 0
-    assert memory.budget(10**6, 10**6, 64, 2, settings_with(micro_batch=77), "models.mine") == 77
+    assert memory.budget(SMALL, settings_with(micro_batch=77), "models.mine") == 77
 
 
 def test_a_model_too_large_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
     with pytest.raises(UserError) as error:
-        memory.budget(10**9, 10**9, 2048, 16, settings_with(), "models/base/mine")
+        memory.budget(memory.Size(10**9, 10**9, 2048, 16), settings_with(), "models/base/mine")
     assert str(error.value) == (
         "models/base/mine: too large for this machine: tune: full takes 15.0 GiB, one training may use 8.0 GiB of "
         f"{hardware.device().type} memory; try tune: lora or head, gradient_checkpointing: true, a shorter context or "

@@ -319,7 +319,7 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
     monkeypatch.setattr(Reader, "keep_features", lambda *_: None)
     reading(Reader, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
-    reading(ScalarHead, "_read", lambda self, ids, _: len(ids) if self.feature_cache is not None else 0)
+    reading(ScalarHead, "_hidden_state", lambda self, ids, _: len(ids) if self.feature_cache is not None else 0)
     for kind in (classification, preference):
         reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 

@@ -287,14 +287,14 @@ def test_a_run_out_of_memory_goes_on_and_says_so(
 ) -> None:
     """A whole run: training and prediction alike."""
     run("ample", gpt2_folder)
-    read = ScalarHead._read
+    read = ScalarHead._hidden_state
 
     def small(model: ScalarHead, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         if ids.numel() > 50:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
         return read(model, ids, mask)
 
-    monkeypatch.setattr(ScalarHead, "_read", small)
+    monkeypatch.setattr(ScalarHead, "_hidden_state", small)
     run("scarce", gpt2_folder)
     assert "out of memory: going on with 48 tokens a forward pass" in capsys.readouterr().err
     np.testing.assert_allclose(predicted(tmp_path / "scarce"), predicted(tmp_path / "ample"), rtol=5e-5)

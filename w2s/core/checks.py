@@ -1,9 +1,10 @@
-"""Reads params.yaml and refuses names that are not known and names that do not go together.
+"""Reads params.yaml and refuses names that are unknown, and names that do not go together.
 
-Values are refused by their fields in `params`; what a method makes no sense with, by `w2s.methods.compatibility`.
+Values are refused by their fields in `params`, methods without a meaning by `w2s.methods.compatibility`. Nothing here
+decides a result.
 """
 
-import itertools
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from ruamel.yaml import YAML, YAMLError
 from w2s.core.errors import UserError, unknown
 from w2s.core.grid import intermediate_models, setting_blocks
 from w2s.core.hparams import override
-from w2s.core.params import PARAMS, Embedded, Finetune, Params
+from w2s.core.params import PARAMS, Block, Embedded, Finetune, Params
 from w2s.core.validation import validate
 
 
@@ -20,7 +21,8 @@ def read(path: str | Path) -> tuple[str, Any]:
     """A YAML file's text and content; raises `UserError`."""
     try:
         text = Path(path).read_text(encoding="utf-8")
-        return text, YAML(typ="safe", pure=True).load(text)  # as DVC reads it
+        # As DVC reads it.
+        return text, YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except YAMLError as error:
@@ -37,57 +39,72 @@ def load(path: str | Path = PARAMS) -> Params:
         for name in names:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
-    _agree(params, str(path))
-    given: list[tuple[str, dict[str, Any]]] = [
+    _check_simulated(params, str(path))
+    for setting, block in setting_blocks(params.grid).items():
+        _check_block(params, setting, block, str(path))
+    overrides: list[tuple[str, dict[str, Any]]] = [
         *((f"models.{name}.finetune", entry.finetune) for name, entry in params.models.items()),
         *((f"tasks.{name}.finetune", entry.finetune) for name, entry in params.tasks.items()),
         *((f"methods.{name}.finetune", entry.finetune) for name, entry in params.methods.items()),
     ]
-    for where, overrides in given:  # alone; whether they go together is for `hparams_for` to say
-        validate(Finetune, override(params.finetune.model_dump() | {"tune": "lora"}, overrides), f"{path}: {where}")
+    # Each alone, with any `keep`; whether they go together is for `hparams_for` to say.
+    general = params.finetune.model_dump() | {"tune": "lora"}
+    for key, changes in overrides:
+        validate(Finetune, override(general, changes), f"{path}: {key}")
     return params
 
 
-def _agree(params: Params, path: str) -> None:
-    """Names of the grid that are known, but do not go together."""
-    simulated, block = params.grid.simulated, params.grid.classification
-    if simulated.tasks:
-        for key in ("tasks", "strong", "methods"):
-            if alien := [name for name in getattr(simulated, key) if name not in getattr(block, key)]:
-                raise UserError(f"{path}: grid.simulated.{key}: '{alien[0]}' is not in grid.classification.{key}")
-        if led := [name for name in simulated.methods if params.methods[name].via]:
-            raise UserError(f"{path}: grid.simulated.methods: '{led[0]}' goes up from a supervisor of the ladder (via)")
-        if simulated.of not in block.weak:
-            raise UserError(f"{path}: grid.simulated.of: '{simulated.of}' is not in grid.classification.weak")
-    for setting, block in setting_blocks(params.grid).items():
-        for task in block.tasks:
-            if (own := params.tasks[task].setting) != setting:
-                raise UserError(f"{path}: grid.{setting}.tasks: '{task}' is a {own} task; list it under grid.{own}")
-        for name in block.methods:
-            method = params.methods[name]
-            if name in block.ceilings[1:] and method.taught == params.methods[block.ceilings[0]].taught:
-                raise UserError(f"{path}: grid.{setting}.ceilings: '{name}' is the same as '{block.ceilings[0]}'")
-            if method.texts and name not in block.ceilings:
-                raise UserError(
-                    f"{path}: grid.{setting}.ceilings: '{name}' is missing; it finetunes on texts, and must be held "
-                    "against a ceiling that does so too"
-                )
-            for weak, strong in itertools.product(block.weak, block.strong) if method.via else []:
-                try:
-                    intermediate_models(params.grid, method, weak, strong)
-                except ValueError as error:
-                    raise UserError(f"{path}: methods.{name}.via: {error}") from None
+def _check_simulated(params: Params, path: str) -> None:
+    """Simulated supervisors stand for one of the classification block, and their students are among its own."""
+    simulated = params.grid.simulated
+    block = params.grid.classification
+    if not simulated.tasks:
+        return
+    where = f"{path}: grid.simulated"
+    for key in ("tasks", "strong", "methods"):
+        missing = [name for name in getattr(simulated, key) if name not in getattr(block, key)]
+        if missing:
+            raise UserError(f"{where}.{key}: '{missing[0]}' is not in grid.classification.{key}")
+    bootstrapped = [name for name in simulated.methods if params.methods[name].via]
+    if bootstrapped:
+        raise UserError(f"{where}.methods: '{bootstrapped[0]}' goes up from a supervisor of the ladder (via)")
+    if simulated.of not in block.weak:
+        raise UserError(f"{where}.of: '{simulated.of}' is not in grid.classification.weak")
+
+
+def _check_block(params: Params, setting: str, block: Block, path: str) -> None:
+    """Tasks are of the block's setting, ceilings differ, and bootstrapping rises in the ladder."""
+    where = f"{path}: grid.{setting}"
+    for task in block.tasks:
+        own = params.tasks[task].setting
+        if own != setting:
+            raise UserError(f"{where}.tasks: '{task}' is a {own} task; list it under grid.{own}")
+    for name in block.methods:
+        method = params.methods[name]
+        if name in block.ceilings[1:] and method.taught == params.methods[block.ceilings[0]].taught:
+            raise UserError(f"{where}.ceilings: '{name}' is the same as '{block.ceilings[0]}'")
+        if method.texts and name not in block.ceilings:
+            raise UserError(
+                f"{where}.ceilings: '{name}' is missing; it finetunes on texts, and must be held against a ceiling "
+                "that does so too"
+            )
+        for weak, strong in product(block.weak, block.strong):
+            try:
+                intermediate_models(params.grid, method, weak, strong)
+            except ValueError as error:
+                raise UserError(f"{path}: methods.{name}.via: {error}") from None
 
 
 def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:
+    """Keys that hold names of something, with these names and those that are known."""
     grid = params.grid
     corpora = list(params.corpora)
     return [
         ("grid.ladder", grid.ladder, list(params.models)),
         *(
-            (f"grid.{setting}.{key}{must}", getattr(block, key), allowed)
+            (f"grid.{setting}.{key}{note}", getattr(block, key), known)
             for setting, block in setting_blocks(grid).items()
-            for key, must, allowed in (
+            for key, note, known in (
                 ("tasks", "", list(params.tasks)),
                 ("weak", " (must be in grid.ladder)", grid.ladder),
                 ("strong", " (must be in grid.ladder)", grid.ladder),

@@ -1,9 +1,10 @@
-"""What a user can mend is told in one line: what was wrong, where, and what is allowed."""
+"""Errors that a user can fix, in one line: what is wrong, where, and what is allowed."""
 
 import difflib
 from collections.abc import Iterable
 
-LISTED = 16  # names of a long catalogue that an error shows
+# Names of a long catalogue that an error lists.
+LISTED = 16
 
 
 class UserError(Exception):
@@ -15,6 +16,6 @@ def unknown(kind: str, name: str, allowed: Iterable[str]) -> UserError:
     names = [str(item) for item in allowed]
     nearest = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"; did you mean '{nearest[0]}'?" if nearest else ""
-    shown = ", ".join(names[:LISTED]) or "none"
+    listed = ", ".join(names[:LISTED]) or "none"
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return UserError(f"{kind}: unknown name '{name}' (known: {shown}{more}){hint}")
+    return UserError(f"{kind}: unknown name '{name}' (known: {listed}{more}){hint}")

@@ -2,22 +2,28 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from w2s.core.errors import UserError
 
 
 def snapshot(
-    kind: str, repository: str, revision: str, patterns: Iterable[str], where: str, optional: Iterable[str] = ()
+    kind: Literal["model", "dataset"],
+    repository: str,
+    revision: str,
+    patterns: Iterable[str],
+    param_path: str,
+    *,
+    optional: Iterable[str] = (),
 ) -> Path:
     """The folder with a repository's files that match `patterns`; the folder's name is the exact commit.
 
-    `kind` is `model` or `dataset`; `revision` a branch, tag or commit; `optional` patterns may match nothing. Follows
-    `HF_HUB_OFFLINE`, `HF_ENDPOINT`, `HF_HUB_CACHE` and `HF_TOKEN`. Raises `UserError`, with `where` in params.yaml,
-    that says what to do.
+    `revision` is a branch, tag or commit; `optional` patterns may match nothing. Follows `HF_HUB_OFFLINE`,
+    `HF_ENDPOINT`, `HF_HUB_CACHE` and `HF_TOKEN`. Raises `UserError`, with `param_path`, that says what to do.
     """
     from huggingface_hub import errors, snapshot_download
 
-    asked = f"{where}: {kind} {repository}"
+    name = f"{param_path}: {kind} {repository}"
     wanted = list(patterns)
     try:
         folder = Path(
@@ -25,32 +31,34 @@ def snapshot(
         )
     except errors.GatedRepoError:
         raise UserError(
-            f"{asked} is gated: accept its terms on its page while logged in, then `hf auth login` or set HF_TOKEN"
+            f"{name} is gated: accept its terms on its page while logged in, then `hf auth login` or set HF_TOKEN"
         ) from None
     except errors.RevisionNotFoundError:
-        raise UserError(f"{asked} has no revision '{revision}'; give a branch, a tag or a whole commit") from None
+        raise UserError(f"{name} has no revision '{revision}'; give a branch, a tag or a whole commit") from None
     except errors.RepositoryNotFoundError:
         raise UserError(
-            f"{asked} does not exist or is private: check the spelling (owner/name), or log in by `hf auth login`"
+            f"{name} does not exist or is private: check the spelling (owner/name), or log in by `hf auth login`"
         ) from None
     except errors.HFValidationError as error:
-        raise UserError(f"{asked} is not a repository's name, owner/name ({error})") from None
-    except (errors.HTTPError, OSError) as error:  # the client's, of which the hub's are some, and the disk's
+        raise UserError(f"{name} is not a repository's name, owner/name ({error})") from None
+    except (errors.HTTPError, OSError) as error:
+        # The client's own errors, of which the hub's are some, and the disk's.
         if "Invalid credentials" in str(error):
-            raise UserError(f"{asked}: the hub refuses your token; `hf auth login` again or mend HF_TOKEN") from None
+            raise UserError(f"{name}: the hub refuses your token; `hf auth login` again or mend HF_TOKEN") from None
         raise UserError(
-            f"{asked} (revision '{revision}') is not in the local cache and could not be fetched ({_cause(error)}); "
+            f"{name} (revision '{revision}') is not in the local cache and could not be fetched ({_cause(error)}); "
             "connect, unset HF_HUB_OFFLINE, or fill the cache on a machine that can: "
             f"hf download {repository} --repo-type {kind} --revision {revision}"
         ) from None
     missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
     if missing:
         only = " (weights are read from safetensors files only)" if "safetensors" in missing[0] else ""
-        raise UserError(f"{asked} at {folder.name} has no file {missing[0]}{only}")
+        raise UserError(f"{name} at {folder.name} has no file {missing[0]}{only}")
     return folder
 
 
 def _cause(error: BaseException) -> str:
     while error.__cause__:
         error = error.__cause__
-    return " ".join(f"{type(error).__name__}: {error}".split())[:300]  # a path in it stays whole
+    # Long enough that a path in it stays whole.
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

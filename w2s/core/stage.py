@@ -13,7 +13,7 @@ def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments, named and typed by its own signature.
 
     A `UserError`, or memory that ran out, ends the process with exit code 1 and one line on stderr; any other exception
-    is a bug of ours and keeps its traceback.
+    is a bug and keeps its traceback.
     """
     parser = argparse.ArgumentParser(description=inspect.getdoc(inspect.getmodule(main)))
     for name, parameter in inspect.signature(main).parameters.items():
@@ -22,12 +22,14 @@ def run(main: Callable[..., None]) -> None:
         main(**vars(parser.parse_args()))
     except UserError as error:
         _fail(str(error))
-    except (RuntimeError, MemoryError) as error:  # an accelerator's own error is a RuntimeError
+    except (RuntimeError, MemoryError) as error:
+        # An accelerator's own error is a RuntimeError.
         if not isinstance(error, MemoryError) and "out of memory" not in str(error):
             raise
         _fail("out of memory; try one stage at a time (--jobs 1), tune: lora, a shorter context or a smaller model")
 
 
 def _fail(message: str) -> NoReturn:
+    """End the process with exit code 1 and the message on one line of stderr."""
     print("error:", " ".join(message.split()), file=sys.stderr)
     sys.exit(1)

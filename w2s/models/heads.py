@@ -1,4 +1,4 @@
-"""Pretrained models in the two forms in which they are finetuned, saved and asked: with a scalar head, or in words."""
+"""Pretrained models in the two forms in which they are finetuned: with a scalar head, or with their own over words."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,9 +27,10 @@ TUNED = "tuned.safetensors"
 
 
 class Head(nn.Module):
-    """A pretrained model that learns as `hparams.tune` says, on this machine's device and within its memory."""
+    """A pretrained model of which `hparams.tune` says what learns, on this machine's device and within its memory."""
 
-    AUTO: ClassVar[Any]  # the class that opens its body
+    # The `Auto…` class that opens the body.
+    AUTO: ClassVar[Any]
     body: Any
     head: Any
 
@@ -38,19 +39,25 @@ class Head(nn.Module):
         body: PreTrainedModel,
         hparams: Finetune,
         rng: torch.Generator,
-        where: Path,
+        folder: Path,
         head: nn.Module | None = None,
     ) -> None:
-        """`rng` draws adapters, if any."""
+        """`rng` draws adapters, if any; `folder` is named in errors, which are a `UserError` for too little memory."""
         super().__init__()
         config = body.config
         self.head = head
         self.parameter_count = sum(parameter.numel() for parameter in body.parameters())
         self.body = tuning.adapt(body, hparams, rng)
         self.tune = hparams.tune
-        sizes = self.parameter_count, self.trainable, width(config), config.get_text_config().num_hidden_layers
-        words = 0 if body.get_output_embeddings() is None else config.get_text_config().vocab_size
-        self.budget = Budget(memory.budget(*sizes, hparams, str(where), words))
+        text_config = config.get_text_config()
+        size = memory.Size(
+            parameters=self.parameter_count,
+            trainable=self.trainable,
+            hidden=width(config),
+            layers=text_config.num_hidden_layers,
+            vocabulary=0 if body.get_output_embeddings() is None else text_config.vocab_size,
+        )
+        self.budget = Budget(memory.budget(size, hparams, str(folder)))
         self.to(hardware.device())
 
     @property
@@ -59,12 +66,12 @@ class Head(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
     def trainable_state_dict(self) -> dict[str, Tensor]:
-        """A copy, in the machine's own memory, of the weights that learn."""
-        learning = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
-        return {name: parameter.detach().to("cpu", copy=True) for name, parameter in learning}
+        """A copy of the weights that learn, by name, on the CPU."""
+        trainable = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
+        return {name: parameter.detach().to("cpu", copy=True) for name, parameter in trainable}
 
     def save(self, folder: Path, whole: bool) -> None:
-        """Write what was tuned and, if asked for or if that is everything, a whole checkpoint; safetensors only."""
+        """Write the weights that learn and, if `whole` or if that is all of them, a whole checkpoint (safetensors)."""
         folder.mkdir(parents=True, exist_ok=True)
         if self.tune != "full":
             _save(self.trainable_state_dict(), folder / TUNED)
@@ -75,12 +82,12 @@ class Head(nn.Module):
 
     @classmethod
     def configured(cls, folder: Path, base: Path | None = None) -> PretrainedConfig:
-        """The configuration that the body is opened with."""
+        """The configuration that the body is opened with; raises `UserError` where this head does not fit the model."""
         return without_dropout(opened(AutoConfig, folder, base=base))
 
     @classmethod
     def load_base(cls, folder: Path, hparams: Finetune, rng: torch.Generator, base: Path | None = None) -> Self:
-        """As it was pretrained, any head fresh; what does not learn is held in the precision it computes in.
+        """The pretrained model, a scalar head zero; frozen weights are held in the precision of forward passes.
 
         `base` is what the model in `folder` was tuned from, if that is not a base model itself.
         """
@@ -91,9 +98,10 @@ class Head(nn.Module):
 
     @classmethod
     def from_scratch(cls, folder: Path, hparams: Finetune, seed: int) -> Self:
-        """The same architecture with the random weights its own initialiser draws, all of which learn."""
+        """The same architecture with random weights by its own initialiser, drawn by `seed`; all of them learn."""
         config = cls.configured(folder)
-        with torch.random.fork_rng(devices=[]):  # HF initialisers know the global generator only
+        # Initialisers of transformers draw from the global generator only.
+        with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             body = cls.AUTO.from_config(config, dtype=torch.float32, trust_remote_code=trusted(folder))
         hparams = hparams.model_copy(update={"tune": "full"})
@@ -101,14 +109,15 @@ class Head(nn.Module):
 
     @classmethod
     def load_tuned(cls, folder: Path, base: Path, hparams: Finetune) -> Self:
-        """A finetuned model as `save` wrote it; `base` is what it was tuned from."""
+        """A finetuned model as `save` wrote it; `base` is what it was tuned from. Raises `UserError` where damaged."""
         try:
             if hparams.tune == "full":
                 model = cls.load_base(folder, hparams, torch.Generator(), base)
                 if model.head:
                     model.head.load_state_dict(load_file(folder / HEAD))
                 return model
-            model, tuned = cls.load_base(base, hparams, torch.Generator()), load_file(folder / TUNED)
+            model = cls.load_base(base, hparams, torch.Generator())
+            tuned = load_file(folder / TUNED)
             if tuned.keys() != {name for name, parameter in model.named_parameters() if parameter.requires_grad}:
                 raise ValueError(f"it holds other weights than tune: {hparams.tune} makes")
             model.load_state_dict(tuned, strict=False)
@@ -126,12 +135,14 @@ class ScalarHead(Head):
 
     AUTO = AutoModel
 
-    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, where: Path) -> None:
-        head = nn.utils.skip_init(nn.Linear, width(body.config), 1, dtype=torch.float32)  # draws nothing
+    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, folder: Path) -> None:
+        # An ordinary Linear would draw from the global generator.
+        head = nn.utils.skip_init(nn.Linear, width(body.config), 1, dtype=torch.float32)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
-        super().__init__(without_pooler(body), hparams, rng, where, head)
+        super().__init__(without_pooler(body), hparams, rng, folder, head)
         self.encoder = is_encoder(body.config)
+        # Features fp32 [hidden] by the bytes of a text's token ids; none where the body learns.
         self.feature_cache: dict[bytes, Tensor] | None = {} if hparams.tune == "head" else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
@@ -144,28 +155,33 @@ class ScalarHead(Head):
             return self.head(features.float()).squeeze(-1)
 
     def features(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """The hidden state that the head reads, [batch, hidden]; where only the head learns, each text is read once."""
+        """The hidden state that the head reads, [batch, hidden], of token ids and mask, both [batch, length].
+
+        Where only the head learns, the body is frozen: it reads each text once, and its features are kept.
+        """
         if self.feature_cache is None:
-            return self._read(input_ids, attention_mask)
+            return self._hidden_state(input_ids, attention_mask)
         rows = zip(input_ids.cpu(), attention_mask.bool().cpu(), strict=True)
         texts = [ids[real].numpy().tobytes() for ids, real in rows]
-        if new := {text: index for index, text in enumerate(texts) if text not in self.feature_cache}:
-            places = list(new.values())
+        new = {text: index for index, text in enumerate(texts) if text not in self.feature_cache}
+        if new:
+            rows_of_new = list(new.values())
             with torch.no_grad():
-                features = self._read(input_ids[places], attention_mask[places]).float().cpu()
+                features = self._hidden_state(input_ids[rows_of_new], attention_mask[rows_of_new]).float().cpu()
             self.feature_cache.update(zip(new, features, strict=True))
         return torch.stack([self.feature_cache[text] for text in texts]).to(input_ids.device)
 
-    def _read(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    def _hidden_state(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         cache = {} if self.encoder else {"use_cache": False}
         hidden = self.body(input_ids=input_ids, attention_mask=attention_mask, **cache).last_hidden_state
         positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-        place = attention_mask.argmax(dim=1) if self.encoder else (attention_mask * positions).argmax(dim=1)
-        return hidden[torch.arange(len(place), device=place.device), place]
+        # The first real token of an encoder, else the last one.
+        position = attention_mask.argmax(dim=1) if self.encoder else (attention_mask * positions).argmax(dim=1)
+        return hidden[torch.arange(len(position), device=position.device), position]
 
 
 class LanguageHead(Head):
-    """A causal language model with its own head over words; it answers by going on with a text."""
+    """A causal language model with its own head over the vocabulary; it answers by continuing a text."""
 
     AUTO = AutoModelForCausalLM
 
@@ -176,30 +192,34 @@ class LanguageHead(Head):
             raise MissingHeadError(f"{folder}: an encoder fills masks and cannot go on with a text")
         return config
 
-    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, where: Path) -> None:
-        body.generation_config = GenerationConfig()  # a checkpoint's own may sample, or punish repetition
-        super().__init__(body, hparams, rng, where)
+    def __init__(self, body: PreTrainedModel, hparams: Finetune, rng: torch.Generator, folder: Path) -> None:
+        # A checkpoint's own configuration may sample, or punish repetition.
+        body.generation_config = GenerationConfig()
+        super().__init__(body, hparams, rng, folder)
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, places: Tensor) -> Tensor:
-        """fp32 logits [batch, places, words] of the word after each of these positions; padding is on the right."""
-        given = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
-        return self.body(**given, logits_to_keep=places).logits.float()
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
+        """Logits of the token after each of some positions, fp32 [batch, positions, vocabulary].
+
+        Token ids and mask are [batch, length], padded on the right; `positions` int64 [positions].
+        """
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+        return self.body(**inputs, logits_to_keep=positions).logits.float()
 
     @torch.no_grad()
     def generate(self, input_ids: Tensor, attention_mask: Tensor, tokens: int, pad: int, end: int | None) -> Tensor:
-        """The most likely token after each text, then the next, up to `tokens` of them or `end`: [batch, ≤ tokens].
+        """Greedy decoding of up to `tokens` tokens or `end`: new token ids, int64 [batch, ≤ tokens].
 
-        Padding is on the left; keys and values of what was read are cached. Behind `end` comes nothing but `end`, since
-        `pad` may be a word.
+        Token ids and mask are [batch, length], padded on the left. After `end` follows nothing but `end`, since `pad`
+        may be a real word.
         """
         filler = pad if end is None else end
-        how = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=filler, eos_token_id=end)
-        out = self.body.generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=how)
-        return out[:, input_ids.shape[1] :]
+        config = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=filler, eos_token_id=end)
+        ids = self.body.generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=config)
+        return ids[:, input_ids.shape[1] :]
 
 
 def without_dropout(config: PretrainedConfig) -> PretrainedConfig:
-    """Nothing is dropped out in finetuning: the same update then comes out however memory cuts a batch."""
+    """The configuration with every dropout rate 0, so that an update does not depend on how its batch is divided."""
     for name, value in vars(config).items():
         if "drop" in name and isinstance(value, float):
             setattr(config, name, 0.0)

@@ -1,4 +1,4 @@
-"""What of a model learns: all of it, low-rank adapters, or its head alone."""
+"""Which weights of a model learn: all of them, low-rank adapters, or its head alone."""
 
 import math
 from typing import Any
@@ -12,21 +12,28 @@ from w2s.core.params import Finetune
 
 
 def adapt(body: PreTrainedModel, hparams: Finetune, rng: torch.Generator) -> nn.Module:
-    """The body as `hparams.tune` wants it: as it is, with adapters (Hu et al., 2021; drawn from `rng`), or frozen."""
+    """The body for `hparams.tune`: as it is, with adapters (Hu et al., 2021; drawn from `rng`), or frozen."""
     if hparams.gradient_checkpointing:
         body.activation_checkpointing_enable({"use_reentrant": False})
     if hparams.tune == "full":
         return body
     if hparams.tune == "head":
         return body.requires_grad_(False)
-    from peft import LoraConfig, get_peft_model  # heavy, and seldom used
+    # Slow to import, and seldom used.
+    from peft import LoraConfig, get_peft_model
 
-    rank, alpha = hparams.lora.rank, hparams.lora.alpha
-    transposed = any(isinstance(module, Conv1D) for module in body.modules())  # GPT-2 stores its matrices so
-    config = LoraConfig(r=rank, lora_alpha=alpha, target_modules="all-linear", fan_in_fan_out=transposed)
+    # GPT-2 stores its matrices so.
+    transposed = any(isinstance(module, Conv1D) for module in body.modules())
+    config = LoraConfig(
+        r=hparams.lora.rank,
+        lora_alpha=hparams.lora.alpha,
+        target_modules="all-linear",
+        fan_in_fan_out=transposed,
+    )
     adapted = get_peft_model(body, config)
     for name, parameter in adapted.named_parameters():
-        if "lora_A" in name:  # peft draws them from the global generator; the others start at zero
+        # peft draws these from the global generator; the others start at zero.
+        if "lora_A" in name:
             nn.init.kaiming_uniform_(parameter, a=math.sqrt(5), generator=rng)
     return adapted
 

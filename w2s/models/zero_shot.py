@@ -32,8 +32,9 @@ def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune
         model.set_output_embeddings(head)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     frozen = hparams.model_copy(update={"tune": "head"})
-    # One layer at a time: nothing is kept for a backward pass.
-    budget = Budget(memory.budget(parameters, 0, width(model.config), 1, frozen, str(base)))
+    # Nothing is kept for a backward pass, so depth does not count.
+    size = memory.Size(parameters, trainable=0, hidden=width(model.config), layers=1)
+    budget = Budget(memory.budget(size, frozen, str(base)))
 
     answers = _first_tokens(tokenizer, texts[0], words)
     prompts = [f"{text} {tokenizer.mask_token}" for text in texts] if encoder else texts

@@ -196,7 +196,8 @@ class Bench:
         trainable = {"full": shape.parameters, "lora": adapters, "head": shape.hidden + 1}[settings.tune]
         batch, tests = (count * max(lengths) for count in (settings.batch_size, self.params.split.test))
         try:
-            budget = memory.budget(shape.parameters, trainable, shape.hidden, shape.layers, settings, f"models.{name}")
+            size_of = memory.Size(shape.parameters, trainable, shape.hidden, shape.layers)
+            budget = memory.budget(size_of, settings, f"models.{name}")
         except UserError as error:
             notes, budget = [*notes, (name, str(error).removeprefix(f"models.{name}: "))], settings.context
         repeats = settings.gradient_checkpointing + (batch > budget)
