@@ -1,38 +1,45 @@
 """Method: what one method's students depend on, beside what all students do.
 
-That is the code of its parts and its loss, and the base models that its labels pass through. Gathered in a folder of
-its own, neither another method's code nor another base model makes the students of this method anew.
+That is the code of its parts, and the base models that labels are passed on through. Gathered in a folder of its own,
+neither another part's code nor another rung of the ladder makes the students of other methods anew.
 """
 
-import itertools
 import json
 import shutil
+from itertools import product
 
 from w2s.core import files
 from w2s.core.checks import load
-from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.grid import setting_blocks
 from w2s.core.stage import run
-from w2s.methods import compatibility
+from w2s.methods import compatibility, parts_of
 from w2s.models.heads import LanguageHead
-from w2s.settings import setting as kind_of
+from w2s.settings import setting_class
 
 
 def main(setting: str, method: str) -> None:
     params = load()
-    entry, block = params.methods[method], setting_blocks(params.grid)[setting]
-    compatibility.require(params, setting, method)  # once more: a method may change without the grid
-    code = json.loads((files.CODE / "students" / f"{method}.json").read_text(encoding="utf-8"))
-    pairs = itertools.product(block.weak, block.strong) if entry.via else []
-    paths = [(intermediate_models(params.grid, entry, weak, strong), strong) for weak, strong in pairs]
-    passed = {rung for path, strong in paths for rung in path if rung != strong}
-    rungs = [rung for rung in params.grid.ladder if rung in passed]
-    if entry.texts or kind_of(setting, "params.yaml: setting").HEAD is LanguageHead:
-        for model in dict.fromkeys([*block.weak, *rungs, *block.strong]):
+    block = setting_blocks(params.grid)[setting]
+    # Once more after `check`: a method may change without the grid.
+    compatibility.require(params, setting, method)
+    parts = parts_of(params.methods[method])
+    needed = {
+        model
+        for part in parts
+        for weak, strong in product(block.weak, block.strong)
+        for model in part.base_models(params, weak, strong)
+    }
+    models = [model for model in params.grid.ladder if model in needed]
+    if setting_class(setting, "params.yaml: setting").HEAD is LanguageHead or any(
+        part.needs_language_model for part in parts
+    ):
+        for model in dict.fromkeys([*block.weak, *models, *block.strong]):
             LanguageHead.configured(files.BASES / model)  # refuses encoders
+    code = json.loads((files.CODE / "students" / f"{method}.json").read_text(encoding="utf-8"))
     with files.atomic(files.method(setting, method)) as out:
-        files.write_json(out / "method.json", {"code": code, "rungs": rungs})
-        for rung in rungs:
-            shutil.copytree(files.BASES / rung, out / rung, ignore=shutil.ignore_patterns("live"))
+        files.write_json(out / "method.json", {"code": code, "base_models": models})
+        for model in models:
+            shutil.copytree(files.BASES / model, out / model, ignore=shutil.ignore_patterns("live"))
 
 
 if __name__ == "__main__":

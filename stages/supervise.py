@@ -1,25 +1,29 @@
 """Supervise: finetune a weak model on the supervisor half's truth, and keep it."""
 
-from pathlib import Path
-
 from w2s.core import files
 from w2s.core.checks import load
-from w2s.core.determinism import generator
 from w2s.core.params import Keep
 from w2s.core.stage import run
-from w2s.settings import reader as reader_of
+from w2s.settings import setting_for
 from w2s.training.finetune import finetune
+from w2s.training.job import Job
 
 
 def main(task: str, weak: str, seed: int) -> None:
-    reader = reader_of(load(), task, weak)
-    settings = reader.settings
-    examples = reader.examples(files.inputs(task, "supervisor"), files.truth(task, "supervisor"))
-    model = reader.HEAD.load_base(reader.base, settings, generator("adapters", task, seed))
-    keep: Keep = "full" if "full" in (settings.tune, settings.keep) else "adapter"  # `label` needs it
-    order, test = ("supervisor", task, seed), files.inputs(task, "test")
-    with files.atomic(Path("models/supervisor", task, weak, str(seed))) as out:
-        finetune(model, reader, examples, order, test, out, f"supervise {weak}", keep)
+    setting = setting_for(load(), task, weak)
+    # Stage `label` needs the weights, whatever else is kept.
+    keep: Keep = "full" if "full" in (setting.hparams.tune, setting.hparams.keep) else "adapter"
+    with files.outputs("supervisor", task, weak, seed) as (out, weights):
+        job = Job(
+            setting=setting.with_hparams(keep=keep),
+            examples=setting.read(files.inputs(task, "supervisor"), files.truth(task, "supervisor")),
+            test=files.read(files.inputs(task, "test"), setting.INPUTS),
+            rng_key=("supervisor", task, seed),
+            out=out,
+            weights=weights,
+            name=f"supervise {weak}",
+        )
+        finetune(job)
 
 
 if __name__ == "__main__":

@@ -4,14 +4,13 @@ Values are refused by their fields in `params`, methods without a meaning by `w2
 decides a result.
 """
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML, YAMLError
 
 from w2s.core.errors import UserError, unknown
-from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.grid import setting_blocks
 from w2s.core.hparams import override
 from w2s.core.params import PARAMS, Block, Embedded, Finetune, Params
 from w2s.core.validation import validate
@@ -65,34 +64,17 @@ def _check_simulated(params: Params, path: str) -> None:
         missing = [name for name in getattr(simulated, key) if name not in getattr(block, key)]
         if missing:
             raise UserError(f"{where}.{key}: '{missing[0]}' is not in grid.classification.{key}")
-    bootstrapped = [name for name in simulated.methods if params.methods[name].via]
-    if bootstrapped:
-        raise UserError(f"{where}.methods: '{bootstrapped[0]}' goes up from a supervisor of the ladder (via)")
     if simulated.of not in block.weak:
         raise UserError(f"{where}.of: '{simulated.of}' is not in grid.classification.weak")
 
 
 def _check_block(params: Params, setting: str, block: Block, path: str) -> None:
-    """Tasks are of the block's setting, ceilings differ, and bootstrapping rises in the ladder."""
+    """Tasks are of the block's setting."""
     where = f"{path}: grid.{setting}"
     for task in block.tasks:
         own = params.tasks[task].setting
         if own != setting:
             raise UserError(f"{where}.tasks: '{task}' is a {own} task; list it under grid.{own}")
-    for name in block.methods:
-        method = params.methods[name]
-        if name in block.ceilings[1:] and method.taught == params.methods[block.ceilings[0]].taught:
-            raise UserError(f"{where}.ceilings: '{name}' is the same as '{block.ceilings[0]}'")
-        if method.texts and name not in block.ceilings:
-            raise UserError(
-                f"{where}.ceilings: '{name}' is missing; it finetunes on texts, and must be held against a ceiling "
-                "that does so too"
-            )
-        for weak, strong in product(block.weak, block.strong):
-            try:
-                intermediate_models(params.grid, method, weak, strong)
-            except ValueError as error:
-                raise UserError(f"{path}: methods.{name}.via: {error}") from None
 
 
 def _references(params: Params) -> list[tuple[str, list[str], list[str]]]:

@@ -52,6 +52,14 @@ def model(role: str, *place: object) -> Path:
     return Path("models", role, *map(str, place))
 
 
+@contextmanager
+def outputs(role: str, *place: object) -> Iterator[tuple[Path, Path]]:
+    """Temporary folders for a run and for its weights, which take their names when the block succeeds, else vanish."""
+    with atomic(run(role, *place)) as out, atomic(model(role, *place)) as weights:
+        weights.mkdir()
+        yield out, weights
+
+
 def inputs(task: str, part: str) -> Path:
     """The inputs of one part of a task (supervisor, student, validation, test)."""
     return Path("data/tasks", task, part, "inputs.parquet")
@@ -125,6 +133,12 @@ def _labels(path: Path, before: list[pa.Field]) -> pa.Table:
     return table
 
 
+def answer_column(labels: pa.Schema | pa.Table) -> str:
+    """The column of labels or predictions that holds the answer, p or answer: the last one."""
+    names: list[str] = labels.schema.names if isinstance(labels, pa.Table) else labels.names
+    return names[-1]
+
+
 def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
     """The labels, p or answer, in the order of `ids`; both must name exactly the same examples."""
     rows = pc.index_in(ids, value_set=labels["id"])
@@ -132,7 +146,7 @@ def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
     if missing or len(labels) != len(ids):
         extra = len(labels) - (len(ids) - missing)
         raise UserError(f"{where}: ids do not match the inputs ({missing} missing, {extra} unknown)")
-    return labels[labels.column_names[-1]].take(rows).to_numpy()
+    return labels[answer_column(labels)].take(rows).to_numpy()
 
 
 def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
@@ -142,13 +156,13 @@ def write(path: Path, schema: pa.Schema, columns: dict[str, Any]) -> None:
 
 
 def write_predictions(
-    folder: Path, labels: pa.Schema, ids: pa.ChunkedArray, taken: Sequence[tuple[int, np.ndarray]]
+    folder: Path, labels: pa.Schema, ids: pa.ChunkedArray, snapshots: Sequence[tuple[int, np.ndarray]]
 ) -> None:
-    """Write predictions.parquet: what was answered to the inputs `ids` at each step of training."""
+    """Write predictions.parquet: the answers [N] to the inputs `ids` [N] at each step of training."""
     columns = {
-        "step": np.repeat([step for step, _ in taken], len(ids)).astype(np.int32),
-        "id": ids.to_pylist() * len(taken),
-        labels[1].name: np.concatenate([answers for _, answers in taken]),
+        "step": np.repeat([step for step, _ in snapshots], len(ids)).astype(np.int32),
+        "id": ids.to_pylist() * len(snapshots),
+        answer_column(labels): np.concatenate([answers for _, answers in snapshots]),
     }
     write(folder / "predictions.parquet", pa.schema([STEP, *labels]), columns)
 

@@ -12,13 +12,10 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     model_validator,
 )
 
-from w2s.core.validation import Open, Strict
+from w2s.core.validation import Open, Strict, either
 
 PARAMS = "params.yaml"
 
@@ -44,20 +41,6 @@ def _distinct(items: list[T]) -> list[T]:
 # Lists in which nothing occurs twice.
 DistinctList = Annotated[list[T], AfterValidator(_distinct)]
 NonEmptyList = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
-
-
-def _auto_or_count(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return check(value)
-    except ValidationError:
-        raise ValueError("must be auto or a whole number greater than 0") from None
-
-
-def _between_or_names(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return check(value)
-    except ValidationError:
-        raise ValueError("must be between or a list of models, none of them twice") from None
 
 
 def _all_or_none(block: M, *names: str) -> M:
@@ -156,7 +139,7 @@ class Finetune(Strict):
     )
     epochs: Count = Field(description="passes over the training half")
     batch_size: Count = Field(description="examples per optimizer update")
-    micro_batch: Annotated[Literal["auto"] | Count, WrapValidator(_auto_or_count)] = Field(
+    micro_batch: Annotated[Literal["auto"] | Count, either("auto or a whole number greater than 0")] = Field(
         description="padded tokens per forward pass, or as many as memory holds; gradients add up to batch_size, so "
         "that this decides speed and memory and, but for rounding, nothing else"
     )
@@ -247,79 +230,20 @@ class Hub(Strict):
 Model = Annotated[Embedded | Hub, Field(discriminator="family")]
 
 
-class Before(Strict):
-    """A training that goes before a method's own; what is not said here is as there."""
-
-    epochs: Count = Field(description="passes over what is learnt")
-    learning_rate: Positive = Field(description="peak of the schedule")
-
-
-class Clean(Strict):
-    """Weak labels mended or left out, where probes of the student's own features contradict them."""
-
-    by: Literal["logistic", "neighbours", "topological"] = Field(
-        description="the probe: cross-fitted logistic regression; vote of the nearest neighbours; or TopoFilter, the "
-        "largest connected component of each class (Wu et al., 2020)"
-    )
-    action: Literal["relabel", "filter"] = Field(description="suspicious examples get the probe's answer, or go")
-    share: Fraction = Field(description="share of the labels taken to be wrong: how many are suspicious")
-
-    @model_validator(mode="after")
-    def _leave_something(self) -> Self:
-        if self.action == "filter" and self.share == 1:
-            raise ValueError("share: must be less than 1 with action: filter; nothing would be left to learn from")
-        return self
-
-
 class Method(Open):
-    """The recipe by which a student is trained, of parts that combine; the remaining keys are its loss's options.
+    """How a student is trained: a list of parts, each a file in w2s/methods, by name with their options.
 
-    Of these parts, a ceiling by the same method has `finetune`, `texts`, `probe` and `shots`, with truth for labels.
+    Without any part this is naive finetuning on the weak labels.
     """
 
-    loss: Name = Field(default="cross_entropy", description="a file in w2s/methods/losses")
-    labels: Literal["soft", "hard"] = Field(default="soft", description="hard: weak labels are rounded first")
     finetune: dict[str, Any] = Field(
         default={}, description="overrides of `finetune`, after a model's and a task's; tune: head is a linear probe"
     )
-    probe: Before | None = Field(default=None, description="train the head alone before all of the model")
-    texts: Before | None = Field(
-        default=None, description="first finetune as a language model on the task's unlabelled texts (section 5.2.2)"
-    )
-    via: Annotated[Literal["between"] | NonEmptyList[Name] | None, WrapValidator(_between_or_names)] = Field(
-        default=None,
-        description="bootstrapping: pass the labels on through these rungs, or every one between supervisor and "
-        "student; each learns them and labels anew (paper, section 4.3.1)",
-    )
-    rounds: Count = Field(
-        default=1, description="times that the student itself is taught, from its base, each time by the last labels"
-    )
-    clean: Clean | None = Field(default=None, description="relabel or filter weak labels by probes on base features")
-    stop: Literal["weak"] | None = Field(
-        default=None, description="stay with the snapshot that comes nearest to held-out weak labels (early stopping)"
-    )
-    shots: Count | None = Field(default=None, description="train nothing: show so many labelled examples in the prompt")
-
-    @model_validator(mode="after")
-    def _go_together(self) -> Self:
-        own = self.model_fields_set & type(self).model_fields.keys()
-        given = {name for name in own if getattr(self, name) not in (None, {}, "soft", 1)}
-        given |= {f"{key} (an option of a loss)" for key in self.options}
-        if self.shots and (alien := sorted(given - {"shots"})):
-            raise ValueError(f"shots: few-shot prompting trains nothing; it does not go with {alien[0]}")
-        if self.texts and (self.via or self.rounds > 1):
-            raise ValueError(f"texts: does not go with {'via' if self.via else 'rounds'}; make them two methods")
-        return self
 
     @property
-    def taught(self) -> tuple[object, ...]:
-        """The parts that make a ceiling what it is."""
-        return self.finetune, self.probe, self.texts, self.shots
-
-    @property
-    def on_truth(self) -> Self:
-        """The recipe of a ceiling."""
-        return self.model_copy(update={"labels": "soft", "via": None, "rounds": 1, "clean": None, "stop": None})
+    def parts(self) -> dict[str, Any]:
+        """The options of each part by its name; their schema is the part's own class (`w2s.methods.parts_of`)."""
+        return self.options
 
 
 class Params(Strict):

@@ -7,11 +7,9 @@ lists as shared: `SHARED = ("base", "binary")`.
 import importlib
 import pkgutil
 from types import ModuleType
-from typing import TypeVar
+from typing import Any
 
 from w2s.core.errors import unknown
-
-T = TypeVar("T")
 
 
 def names(package: str) -> list[str]:
@@ -30,7 +28,7 @@ def chosen(package: str, name: str, param_path: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-def member(module: ModuleType, base: type[T]) -> type[T]:
+def member(module: ModuleType, base: Any) -> Any:
     """The one subclass of `base` that a module defines; those it imports do not count.
 
     Raises `TypeError` where it defines none or several: that is a fault of ours, not of the user's.

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import ErrorDetails
 
 from w2s.core.errors import UserError, unknown
@@ -29,6 +29,18 @@ MESSAGES = {
     "string_too_short": "must not be empty",
     "string_pattern_mismatch": "must be one word of letters, digits, _ and -, a dash only between others",
 }
+
+
+def either(allowed: str) -> WrapValidator:
+    """For a field of several forms: one error that says what is `allowed`, in place of one a form."""
+
+    def validated(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError:
+            raise ValueError(f"must be {allowed}") from None
+
+    return WrapValidator(validated)
 
 
 class Strict(BaseModel):

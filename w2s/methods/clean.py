@@ -1,23 +1,83 @@
-"""Weak labels mended or left out where probes of the student's own features, frozen as pretrained, contradict them.
+"""Cleaning: weak labels are relabelled or left out where probes of the student's own base features contradict them.
 
-A probe sees standardised features and hardened weak labels (P(true) > ½), and answers P(true) for every example without
-having seen that example's own label. Truth is never seen here.
+A probe sees standardised features, of the student's base as it was pretrained, and hardened weak labels (P(true) > ½),
+and answers P(true) for every example without having seen that example's own label. Truth is never seen here.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
 import numpy as np
-from threadpoolctl import threadpool_limits
+from pydantic import Field, model_validator
 
 from w2s.core.errors import UserError
-from w2s.core.params import Clean
+from w2s.core.params import Fraction
+from w2s.methods.part import Part, Passes, Phase, Train, Use
+from w2s.training.passes import Pass, Plan
 
-FOLDS = 5  # of the logistic probe
-PENALTY = 0.1  # its ridge, beside the mean loss: ½ · PENALTY · ‖weights‖²
-LINKS = 5  # nearest examples that one is linked to in the topological graph
-VOTES = 20  # nearest examples that vote on one
+if TYPE_CHECKING:
+    from w2s.training.job import Job
+
+# Folds of the logistic probe, and its ridge beside the mean loss: ½ · PENALTY · ‖weights‖².
+FOLDS = 5
+PENALTY = 0.1
+# Nearest examples that one is linked to in the topological graph.
+LINKS = 5
+# Nearest examples that vote on one.
+VOTES = 20
+PROBES = {
+    "logistic": "logistic regressions on its own base features",
+    "neighbours": "a vote of the nearest neighbours among its own base features",
+    "topological": "the largest connected component of each class among its own base features (Wu et al., 2020)",
+}
+
+
+class Clean(Part):
+    """Change the most suspicious labels, a fixed share of all."""
+
+    by: Literal["logistic", "neighbours", "topological"] = Field(
+        description="the probe: cross-fitted logistic regression; vote of the nearest neighbours; or TopoFilter, the "
+        "largest connected component of each class (Wu et al., 2020)"
+    )
+    action: Literal["relabel", "filter"] = Field(description="suspicious examples get the probe's answer, or go")
+    share: Fraction = Field(description="share of the labels taken to be wrong: how many are suspicious")
+    phase: ClassVar[Phase] = Phase.LABELS
+    on_truth: ClassVar[bool] = False
+
+    @model_validator(mode="after")
+    def _leave_something(self) -> Self:
+        if self.action == "filter" and self.share == 1:
+            raise ValueError("share: must be less than 1 with action: filter; nothing would be left to learn from")
+        return self
+
+    def check(self, use: Use) -> None:
+        if not use.setting.PROBABILITIES:
+            raise ValueError("not in generation: probes need one yes or no, not answers in words")
+
+    def describe(self) -> str:
+        verb = {"relabel": "relabels", "filter": "leaves out"}[self.action]
+        return f"{verb} up to {self.share:.0%} of the weak labels, those most contradicted by {PROBES[self.by]}"
+
+    def apply(self, job: "Job", train: Train) -> Any:
+        from w2s.core.determinism import numpy_generator
+
+        frozen = job.load(tune="head")
+        features = job.setting.features(frozen, job.setting.encode(job.examples.inputs))
+        del frozen
+        assert features is not None  # `check` has refused settings without any
+        rng = numpy_generator("clean", *job.rng_key)
+        labels, kept = cleaned(features, job.examples.labels, self, rng)
+        examples = replace(job.examples, inputs=job.examples.inputs.take(kept), labels=labels)
+        return train(replace(job, examples=examples))
+
+    def passes(self, plan: Plan, train: Passes) -> Iterator[Pass]:
+        yield Pass(plan.model, plan.hparams, starts=1, read=plan.parts["student"])
+        yield from train(plan)
 
 
 def cleaned(
-    features: np.ndarray, labels: np.ndarray, how: Clean, rng: np.random.Generator
+    features: np.ndarray, labels: np.ndarray, clean: Clean, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features [N, d] and weak labels P(true) [N] to the labels to learn from [N'], and which examples these are [N'].
 
@@ -26,15 +86,18 @@ def cleaned(
     (`filter`). With the topological probe the graph says which are suspicious at all (see `_core`): if they are fewer
     than round(share · N), no more change. A single example has no others to judge it and stays as it is.
     """
-    labels, every = labels.astype(np.float64), np.arange(len(labels))
+    labels = labels.astype(np.float64)
+    every = np.arange(len(labels))
     if len(labels) < 2:
         return labels, every
     from sklearn.preprocessing import StandardScaler  # takes a second to import
+    from threadpoolctl import threadpool_limits
 
-    features, hard = StandardScaler().fit_transform(features.astype(np.float64)), labels > 0.5
+    features = StandardScaler().fit_transform(features.astype(np.float64))
+    hard = labels > 0.5
     suspicious = everyone = np.full(len(labels), True)
     with threadpool_limits(1, user_api="blas"):  # the same bits on any number of cores; several are no faster
-        match how.by:
+        match clean.by:
             case "logistic":
                 answers = _logistic(features, hard, rng)
             case "neighbours":
@@ -44,12 +107,12 @@ def cleaned(
                 answers = _votes(features, hard, core)
                 suspicious = ~core | (np.abs(hard - answers) > 0.5)
     doubts = np.abs(labels - answers)[suspicious]
-    worst = every[suspicious][np.argsort(-doubts, kind="stable")][: round(how.share * len(labels))]
-    if how.action == "relabel":
+    worst = every[suspicious][np.argsort(-doubts, kind="stable")][: round(clean.share * len(labels))]
+    if clean.action == "relabel":
         labels[worst] = answers[worst]
         return labels, every
     if len(worst) == len(labels):
-        raise UserError(f"clean.share: {how.share} filters out all {len(labels)} examples; lower it")
+        raise UserError(f"clean.share: {clean.share} filters out all {len(labels)} examples; lower it")
     kept = np.delete(every, worst)
     return labels[kept], kept
 

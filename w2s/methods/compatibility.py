@@ -1,48 +1,110 @@
-"""Does what the grid asks for have a meaning? What has none is refused by name before anything is trained."""
+"""Does what the grid asks for have a meaning? What has none is refused by name before anything is computed.
 
-from itertools import pairwise, product
+Values are refused by their fields in `w2s.core.params`, names by `w2s.core.checks`; combinations by the `check` of a
+part or a setting, which is called from here, and by the models' tokenizers and this machine's memory.
+"""
+
+from itertools import product
 
 from w2s.core.errors import UserError
-from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.grid import setting_blocks
 from w2s.core.hparams import hparams_for
-from w2s.core.params import Embedded, Method, Model, Params
-from w2s.methods import loss_of
+from w2s.core.params import Block, Embedded, Method, Params
+from w2s.core.validation import options_of
+from w2s.data import simulated
+from w2s.data import tasks as families
+from w2s.data.corpora import language
+from w2s.methods import as_ceiling, parts_of
+from w2s.methods.part import Part, Use
 from w2s.models import memory
-from w2s.settings import setting as kind_of
+from w2s.settings import setting_class
+from w2s.settings.base import Setting
+
+
+def require_all(params: Params) -> None:
+    """Raise `UserError` for anything in the grid that makes no sense, or an option that is unknown or out of range."""
+    for name, corpus in params.corpora.items():
+        param_path = f"params.yaml: corpora.{name}"
+        options_of(language(corpus.family, f"{param_path}.family").documents, corpus, param_path)
+    for setting, block in setting_blocks(params.grid).items():
+        for task in block.tasks:
+            entry = params.tasks[task]
+            param_path = f"params.yaml: tasks.{task}"
+            options_of(families.family(entry.family, f"{param_path}.family").examples, entry, param_path)
+        for method in block.methods:
+            require(params, setting, method)
+        require_distinct_ceilings(params, setting, block)
+    simulated.known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")
 
 
 def require(params: Params, setting: str, name: str) -> None:
     """Raise `UserError` where a method of the setting's block makes no sense for its tasks and models."""
-    method, block = params.methods[name], setting_blocks(params.grid)[setting]
-    where, kind = f"params.yaml: methods.{name}", kind_of(setting, "params.yaml: setting")
-    pairs = product(block.weak, block.strong)
-    ways = [[weak, *intermediate_models(params.grid, method, weak, strong), strong] for weak, strong in pairs]
-    supervisors = [(weak, Method()) for weak in block.weak]
-    students = [(model, method) for model in dict.fromkeys(model for _, *taught in ways for model in taught)]
-    for task, (model, recipe) in product(block.tasks, [*supervisors, *students]):
-        entry, settings = params.models[model], hparams_for(params, task, model, recipe)
-        kind.refuse(name, recipe, settings)
-        if isinstance(entry, Embedded):
-            _read(f"params.yaml: grid.{setting}: '{model}'", entry.corpus, task, params.tasks[task].corpus)
-        elif not recipe.shots:  # which train nothing
-            memory.require(memory.states(entry.parameters, 0, settings), settings, f"params.yaml: models.{model}")
-        if recipe.stop and settings.snapshots < 2:
-            raise UserError(f"{where}.stop: needs finetune.snapshots of 2 or more to choose from (found 1)")
-    for way in ways if method.via else []:
-        for one, other in pairwise(dict.fromkeys(way)):
-            if _size(params.models[one]) >= _size(params.models[other]):
-                said = f"the way {' → '.join(way)} must rise in size, but {other} is no larger than {one}"
-                raise UserError(f"{where}.via: {said}")
-    loss_of(method, kind, where)
+    block = setting_blocks(params.grid)[setting]
+    method = params.methods[name]
+    param_path = f"params.yaml: methods.{name}"
+    parts = parts_of(method, param_path)
+    kind = setting_class(setting, "params.yaml: setting")
+    for task, weak, strong in _cells(params, setting, block, name):
+        models = [*(model for part in parts for model in part.base_models(params, weak, strong)), strong]
+        _require_model(params, setting, task, weak, Method(), kind, trains=True)
+        for model in models:
+            _require_model(params, setting, task, model, method, kind, trains=all(part.trains for part in parts))
+        use = Use(
+            params=params,
+            block=block,
+            setting=kind,
+            task=task,
+            weak=weak,
+            strong=strong,
+            method=name,
+            hparams=hparams_for(params, task, strong, method),
+            parts=frozenset(part.name for part in parts),
+        )
+        for part in parts:
+            _require_part(part, use, param_path)
 
 
-def _read(where: str, known: str, task: str, corpus: str | None) -> None:
+def require_distinct_ceilings(params: Params, setting: str, block: Block) -> None:
+    """Raise `UserError` for a ceiling that would be trained as the first one is."""
+    first, *others = block.ceilings
+    for name in others:
+        if as_ceiling(params.methods[name]) == as_ceiling(params.methods[first]):
+            raise UserError(f"params.yaml: grid.{setting}.ceilings: '{name}' is the same as '{first}'")
+
+
+def _cells(params: Params, setting: str, block: Block, method: str) -> list[tuple[str, str, str]]:
+    """Task, supervisor and student of each use of a method; simulated supervisors among them."""
+    cells = [*product(block.tasks, block.weak, block.strong)]
+    simulated_block = params.grid.simulated
+    if setting == "classification" and method in simulated_block.methods:
+        cells += product(simulated_block.tasks, simulated_block.weak, simulated_block.strong)
+    return cells
+
+
+def _require_part(part: Part, use: Use, param_path: str) -> None:
+    try:
+        part.check(use)
+    except ValueError as error:
+        raise UserError(f"{param_path}.{part.name}: {error}") from None
+
+
+def _require_model(
+    params: Params, setting: str, task: str, model: str, method: Method, kind: type[Setting], *, trains: bool
+) -> None:
+    """Raise `UserError` where a model cannot read a task, or cannot be finetuned on it here."""
+    if model not in params.models:  # a simulated supervisor
+        return
+    entry = params.models[model]
+    hparams = hparams_for(params, task, model, method)
+    kind.check(hparams)
+    if isinstance(entry, Embedded):
+        _require_words(f"params.yaml: grid.{setting}: '{model}'", entry.corpus, task, params.tasks[task].corpus)
+    elif trains:
+        memory.require(memory.states(entry.parameters, 0, hparams), hparams, f"params.yaml: models.{model}")
+
+
+def _require_words(param_path: str, known: str, task: str, corpus: str | None) -> None:
     """Raise `UserError` for an embedded model and a task in words that its tokenizer does not have."""
     if known != corpus:
         other = f"is written in those of '{corpus}'" if corpus else "is not written in them; take models of the hub"
-        raise UserError(f"{where} knows the words of corpus '{known}' only, and task '{task}' {other}")
-
-
-def _size(model: Model) -> int:
-    """Weights, to be compared; of an embedded model, those of its blocks."""
-    return 8 * model.layers * model.hidden**2 if isinstance(model, Embedded) else model.parameters
+        raise UserError(f"{param_path} knows the words of corpus '{known}' only, and task '{task}' {other}")

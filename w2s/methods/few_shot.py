@@ -1,34 +1,68 @@
-"""Few-shot prompting: a base model answers after being shown a few labelled examples; nothing is trained."""
+"""Few-shot prompting: a base model answers after a few labelled examples; nothing is trained (paper, section 5.2.1)."""
 
-from pathlib import Path
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
+from pydantic import Field
 
 from w2s.core import files
-from w2s.core.determinism import generator
 from w2s.core.errors import UserError
-from w2s.models.checkpoints import size
-from w2s.settings import Reader
+from w2s.core.params import Count
+from w2s.methods.part import Part, Passes, Phase, Train, Use
+from w2s.training.passes import Pass, Plan
+
+if TYPE_CHECKING:
+    from w2s.training.job import Job
 
 
-def prompt(
-    reader: Reader, shots: int, inputs: Path, labels: Path, seed: tuple[object, ...], test: Path, out: Path
-) -> None:
-    """Write to `out` what the base model answers to test inputs, and run.json, as `finetune` does.
+class FewShot(Part):
+    """Put labelled examples of the student half before each question.
 
-    All test inputs see the same `shots` examples, drawn by `seed`; where labels are probabilities, as many are thought
-    true as false. A prompt too long for the context is cut at the front; `UserError` where the examples alone are.
+    All test inputs see the same ones; where labels are probabilities, as many are labelled true as false.
     """
-    shown, asked = files.read(inputs, reader.INPUTS), files.read(test, reader.INPUTS)
-    given = files.aligned(files.read_labels(labels), shown["id"], labels)
-    order = torch.randperm(len(given), generator=generator("shots", *seed)).numpy()
-    drawn = np.sort(reader.mixed(order, given)[:shots])  # in the order of the file, which says nothing of answers
-    lead = "".join(f"{text}\n\n" for text in reader.shown(shown.take(drawn), given[drawn]))
-    if (tokens := len(reader.tokenizer(lead)["input_ids"])) >= reader.context:
-        says = f"{shots} examples take {tokens} tokens, but {reader.base.name} reads {reader.context}; show fewer"
-        raise UserError(f"params.yaml: shots: {says}")
-    answers = reader.untaught(asked, lead)
-    files.write_predictions(out, reader.LABELS, asked["id"], [(0, answers)])
-    record = {"parameters": size(reader.base)["parameters"], "trainable": 0, "examples": len(drawn), "steps": 0}
-    files.write_json(out / "run.json", record)
+
+    shots: Count = Field(description="labelled examples in the prompt")
+    phase: ClassVar[Phase] = Phase.START
+    on_truth: ClassVar[bool] = True
+    trains: ClassVar[bool] = False
+
+    def check(self, use: Use) -> None:
+        others = sorted(use.parts - {self.name}) + ["finetune"] * bool(use.params.methods[use.method].finetune)
+        if others:
+            raise ValueError(f"few-shot prompting trains nothing; it does not go with {others[0]}")
+
+    def describe(self) -> str:
+        return f"trains nothing: {self.shots} labelled examples stand in the prompt (paper, section 5.2.1)"
+
+    def apply(self, job: "Job", train: Train) -> None:
+        """Write the answers to the test inputs, and the record of a run, as finetuning does.
+
+        A prompt too long for the context is cut at the front; `UserError` where the examples alone are.
+        """
+        import torch
+
+        from w2s.core.determinism import generator
+        from w2s.models.checkpoints import size
+
+        setting = job.setting
+        examples = job.examples
+        order = torch.randperm(len(examples.labels), generator=generator("shots", *job.rng_key)).numpy()
+        # In the order of the file, which says nothing of answers.
+        chosen = np.sort(setting.balanced_order(order, examples.labels)[: self.shots])
+        shots = setting.format_shots(examples.inputs.take(chosen), examples.labels[chosen])
+        lead = "".join(f"{shot}\n\n" for shot in shots)
+        tokens = len(setting.tokenizer(lead)["input_ids"])
+        if tokens >= setting.max_context:
+            raise UserError(
+                f"params.yaml: methods.{setting.method}.few_shot.shots: {self.shots} examples take {tokens} tokens, "
+                f"but {setting.model} reads {setting.max_context}; show fewer"
+            )
+        answers = setting.zero_shot(job.test, lead)
+        files.write_predictions(job.out, setting.LABELS, job.test["id"], [(0, answers)])
+        record = {"parameters": size(setting.base)["parameters"], "trainable": 0, "examples": len(chosen), "steps": 0}
+        files.write_json(job.out / "run.json", record)
+
+    def passes(self, plan: Plan, train: Passes) -> Iterator[Pass]:
+        prompts = (1 + self.shots) * plan.parts["test"]
+        yield Pass(plan.model, plan.hparams, starts=1, read=prompts, encoded=prompts)

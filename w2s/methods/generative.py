@@ -1,66 +1,56 @@
-"""Finetunes a model as a language model, before it learns any labels."""
+"""Generative finetuning: first learn the task's unlabelled texts as a language model (paper, section 5.2.2)."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import torch
-from torch import nn
+from pydantic import Field
 
-from w2s.core import files
-from w2s.core.determinism import generator
-from w2s.core.params import Method
-from w2s.models.heads import LanguageHead
-from w2s.settings import Reader
-from w2s.training.batching import epoch
-from w2s.training.loop import Backward, Meter, Recipe, Update, train
-from w2s.training.next_token import next_token
+from w2s.core.params import Count, Positive
+from w2s.methods.part import Part, Passes, Phase, Train, Use
+from w2s.training.passes import Pass, Plan
+
+if TYPE_CHECKING:
+    from w2s.training.job import Job
 
 
-@contextmanager
-def start(
-    reader: Reader, method: Method, texts: Path, seed: tuple[object, ...], out: Path, name: str
-) -> Iterator[Path]:
-    """Where a method's model begins: its base, or for a while that base finetuned on texts (paper, section 5.2.2).
+class Generative(Part):
+    """Next-token finetuning on the task's texts; hyperparameters that are not set here are those of `finetune`."""
 
-    Texts are learnt by the task's own recipe, but for epochs and rate; curves go to `out`/texts.
-    """
-    if method.texts is None:
-        yield reader.base
-        return
-    settings = reader.settings.model_copy(update=method.texts.model_dump())
-    model = LanguageHead.load_base(reader.base, settings, generator())
-    found = files.read(texts, files.strings("id", "text"))["text"].to_pylist()
-    reader.tokenizer.truncation_side = "right"  # a text is learnt from its beginning
-    documents = reader.tokenizer(found, truncation=True, max_length=reader.context)["input_ids"]
-    documents = [document for document in documents if len(document) > 1]
-    updates = _updates(model, reader, documents, generator("texts", *seed))
-    train(model, updates, Recipe.of(settings, len(documents)), out / "texts", f"{name}: texts")
-    with TemporaryDirectory() as folder:
-        model.save(Path(folder), whole=True)
-        del model, updates
-        yield Path(folder)
+    epochs: Count = Field(description="passes over the texts")
+    learning_rate: Positive = Field(description="peak rate on the texts")
+    phase: ClassVar[Phase] = Phase.START
+    on_truth: ClassVar[bool] = True
+    needs_language_model: ClassVar[bool] = True
 
+    def check(self, use: Use) -> None:
+        if use.hparams.tune != "full":
+            raise ValueError(f"goes with tune: full, not with {use.hparams.tune}")
+        if use.method not in use.block.ceilings:
+            raise ValueError("its ceiling must learn the texts, too: add the method to the block's ceilings")
+        if others := {"bootstrap", "rounds"} & use.parts:
+            raise ValueError(f"does not go with {min(others)}; make them two methods")
 
-def _updates(model: LanguageHead, reader: Reader, documents: list[list[int]], rng: torch.Generator) -> Iterator[Update]:
-    lengths = [len(document) for document in documents]
+    def describe(self) -> str:
+        return (
+            "first finetunes as a language model on the task’s unlabelled texts (paper, section 5.2.2), as does the "
+            "ceiling that its students are held against"
+        )
 
-    def update(batch: list[int], backward: Backward) -> Meter:
-        total, targets = 0.0, sum(lengths[index] - 1 for index in batch)
-        for part in model.budget.micro_batches([lengths[index] for index in batch]):
-            read = [documents[batch[place]] for place in part]
-            with reader.autocast():
-                loss = next_token(model.body, read, reader.pad)
-            share = loss * sum(len(document) - 1 for document in read) / targets
-            backward(share)
-            total += share.item()
-        return {"loss": total}
+    def apply(self, job: "Job", train: Train) -> Any:
+        from w2s.training.texts import learn_texts
 
-    def affordable(batch: list[int], _: nn.Module, progress: float, backward: Backward) -> Meter:
-        return model.budget.retry_on_oom(partial(update, batch, backward), reset=model.zero_grad)
+        assert job.texts is not None
+        setting = job.setting.with_hparams(**self.model_dump())
+        model = learn_texts(setting, job.texts, ("texts", *job.rng_key), job.out / "texts", f"{job.name}: texts")
+        with TemporaryDirectory() as folder:
+            start = Path(folder)
+            model.save(start, whole=True)
+            del model
+            return train(replace(job, start=start))
 
-    while True:
-        for batch in epoch(lengths, reader.settings.batch_size, rng):
-            yield partial(affordable, batch)
+    def passes(self, plan: Plan, train: Passes) -> Iterator[Pass]:
+        updates = self.epochs * -(-plan.parts["texts"] // plan.hparams.batch_size)
+        yield from train(replace(plan, text_updates=updates))

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from w2s.core.params import Evaluate, Method
+from w2s.methods import describe
 from w2s.report.figures import Block, Grid, Row, Tables, distinct, human
-from w2s.report.recipes import told
 from w2s.results.metrics import CHANCE
 
 Status = Literal["holds", "does not hold", "undecided"]
@@ -290,8 +290,8 @@ def page(
     return template.get_template("report.html.j2").render(
         answers={setting: answer(results, setting, evaluate.confidence) for setting in grid.settings},
         asks=ASKS,
-        methods={method: told(recipes[method]) for method in grid.methods},
-        learn_texts=[method for method in grid.methods if recipes[method].texts],
+        methods={method: describe(recipes[method]) for method in grid.methods},
+        learn_texts=[method for method in grid.methods if "generative" in recipes[method].parts],
         checks=checks(results),
         results=results,
         grid=grid,

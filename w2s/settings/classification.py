@@ -10,29 +10,31 @@ from w2s.core import files
 from w2s.models.batches import pad_batch
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
-from w2s.settings._binary import Binary, probability
+from w2s.settings.binary import Binary, probability
 
 
-class Setting(Binary):
-    """An item is a text's token ids."""
+class Classification(Binary):
+    """An encoded example is a text's token ids."""
 
     INPUTS = files.TEXTS
 
     def encode(self, inputs: pa.Table) -> list[list[int]]:
-        return self.cut(inputs["text"].to_pylist())
+        return self.encode_texts(inputs["text"].to_pylist())
 
-    def tokens(self, item: list[int]) -> int:
+    def length(self, item: list[int]) -> int:
         return len(item)
 
-    def scores(self, model: ScalarHead, items: Sequence[list[int]]) -> Tensor:
-        """z [examples], P(true) = σ(z)."""
+    def outputs(self, model: ScalarHead, items: Sequence[list[int]]) -> Tensor:
+        """Logits z [batch], P(true) = σ(z)."""
         return model(*pad_batch(items, self.pad, device()))
 
-    def represented(self, model: ScalarHead, items: Sequence[list[int]]) -> np.ndarray:
+    def feature_batch(self, model: ScalarHead, items: Sequence[list[int]]) -> np.ndarray:
         return model.features(*pad_batch(items, self.pad, device())).float().numpy(force=True)
 
-    def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
-        return [f"{text} {self.word(p > 0.5)}" for text, p in zip(inputs["text"].to_pylist(), labels, strict=True)]
+    def format_shots(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
+        """Each text goes on with the word for its label."""
+        texts = inputs["text"].to_pylist()
+        return [f"{text} {self.answer_word(p > 0.5)}" for text, p in zip(texts, labels, strict=True)]
 
-    def untaught(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
-        return probability(self.odds([lead + text for text in inputs["text"].to_pylist()]))
+    def zero_shot(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
+        return probability(self.log_odds([lead + text for text in inputs["text"].to_pylist()]))

@@ -10,48 +10,54 @@ from w2s.core import files
 from w2s.models.batches import pad_batch
 from w2s.models.hardware import device
 from w2s.models.heads import ScalarHead
-from w2s.settings._binary import Binary, probability
+from w2s.settings.binary import Binary, probability
 
 Pair = tuple[list[int], list[int]]
 
 
-class Setting(Binary):
-    """An item is the token ids of both texts."""
+class Preference(Binary):
+    """An encoded example is the token ids of both texts."""
 
     INPUTS = files.PAIRS
 
     def encode(self, inputs: pa.Table) -> list[Pair]:
-        return list(zip(*(self.cut(inputs[column].to_pylist()) for column in ("first", "second")), strict=True))
+        first = self.encode_texts(inputs["first"].to_pylist())
+        second = self.encode_texts(inputs["second"].to_pylist())
+        return list(zip(first, second, strict=True))
 
-    def tokens(self, item: Pair) -> int:
+    def length(self, item: Pair) -> int:
         return 2 * max(map(len, item))
 
-    def scores(self, model: ScalarHead, items: Sequence[Pair]) -> Tensor:
-        """z = r(first) − r(second) [examples], so that P(first is better) = σ(z) (Bradley & Terry, 1952).
-
-        One forward pass gives the rewards r of all texts. They are put in an order that does not depend on which one of
-        a pair comes first, so that swapping a pair flips the sign of its z and changes no other bit.
-        """
+    def outputs(self, model: ScalarHead, items: Sequence[Pair]) -> Tensor:
+        """Logits z = r(first) − r(second) [batch], so that P(first is better) = σ(z) (Bradley & Terry, 1952)."""
         return self._difference(model, items)
 
-    def represented(self, model: ScalarHead, items: Sequence[Pair]) -> np.ndarray:
-        """Of a pair, the difference: that is what decides, since the head is linear."""
+    def feature_batch(self, model: ScalarHead, items: Sequence[Pair]) -> np.ndarray:
+        """The difference of a pair's features: that decides, since the head is linear."""
         return self._difference(model.features, items).float().numpy(force=True)
 
     def _difference(self, read: Callable[[Tensor, Tensor], Tensor], items: Sequence[Pair]) -> Tensor:
-        """What is read of each pair's first text, less that of its second."""
+        """What `read` gives for each pair's first text, less what it gives for the second.
+
+        One forward pass reads all texts, in an order that does not depend on which one of a pair comes first, so that
+        swapping a pair flips the sign of its z and changes no other bit.
+        """
         texts = sorted({tuple(text) for pair in items for text in pair})
         place = {text: index for index, text in enumerate(texts)}
-        found = read(*pad_batch(texts, self.pad, device()))
-        first, second = ([place[tuple(pair[side])] for pair in items] for side in (0, 1))
-        return found[first] - found[second]
+        values = read(*pad_batch(texts, self.pad, device()))
+        first = [place[tuple(one)] for one, _ in items]
+        second = [place[tuple(other)] for _, other in items]
+        return values[first] - values[second]
 
-    def shown(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
+    def format_shots(self, inputs: pa.Table, labels: np.ndarray) -> list[str]:
         """The better text goes on with the true word, the worse one with the false word."""
         pairs = zip(inputs["first"].to_pylist(), inputs["second"].to_pylist(), labels > 0.5, strict=True)
-        return [f"{one} {self.word(better)}\n\n{two} {self.word(not better)}" for one, two, better in pairs]
+        return [
+            f"{first} {self.answer_word(better)}\n\n{second} {self.answer_word(not better)}"
+            for first, second, better in pairs
+        ]
 
-    def untaught(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
+    def zero_shot(self, inputs: pa.Table, lead: str = "") -> np.ndarray:
         texts = [lead + text for column in ("first", "second") for text in inputs[column].to_pylist()]
-        first, second = np.split(self.odds(texts), 2)
+        first, second = np.split(self.log_odds(texts), 2)
         return probability(first - second)

@@ -1,1 +1,1 @@
-"""Batches, losses, methods and the one loop that trains everything."""
+"""The one loop that trains everything, and finetuning with it."""

@@ -2,129 +2,164 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from w2s.core import files
 from w2s.core.determinism import generator
-from w2s.core.params import Keep
-from w2s.methods.losses.cross_entropy import cross_entropy
 from w2s.models import hardware
 from w2s.models.heads import Head
-from w2s.settings import Labelled, Loss, Reader
+from w2s.settings.base import Examples, Item, LossFunction, Setting
 from w2s.training.batching import epoch
-from w2s.training.loop import Backward, Meter, Recipe, Update, train
+from w2s.training.job import Job
+from w2s.training.loop import Metrics, Schedule, Update, train
 
 
-@dataclass(frozen=True)
-class Nearest:
-    """The snapshot that came nearest to held-out labels so far."""
+def finetune(job: Job, model: Head | None = None) -> Head:
+    """Train `model`, or the one that the job starts from, and return it.
 
-    distance: float = math.inf
-    step: int = 0
-    answers: Any = None
-    weights: dict[str, torch.Tensor] = field(default_factory=dict)
-
-
-def finetune(
-    model: Head,
-    reader: Reader,
-    examples: Labelled,
-    seed: tuple[object, ...],
-    test: Path,
-    out: Path,
-    name: str,
-    keep: Keep,
-    loss: Loss | None = None,
-    validation: Labelled | None = None,
-    stop: bool = False,
-) -> None:
-    """Train `model` in place and write to `out`: predictions.parquet (test inputs at several steps), features.parquet
-    (of some of them in the end, where probes can read them), run.json, live/, and, if `keep` says so, model/.
-
-    `seed` names the stream that orders the examples; no `loss` means cross-entropy. `validation` holds weak labels of
-    examples the student does not learn from, to watch its agreement with its supervisor; truth is never seen here. With
-    `stop`, the model is in the end what it was at the snapshot that came nearest to them, and later ones repeat that.
+    Written to `job.out`: predictions.parquet (test inputs at every snapshot), features.parquet (of some of them in the
+    end, where probes can read them), run.json and live/; to `job.weights`, what `finetune.keep` says. Truth is seen
+    only where the job's own labels are the truth.
     """
-    settings = reader.settings
-    ids, items = reader.inputs(test)
-    taken: list[tuple[int, np.ndarray]] = []
-    nearest = Nearest()
-
-    def snapshot(_: nn.Module, step: int) -> Meter:
-        nonlocal nearest
-        taken.append((step, reader.predict(model, items)))
-        if validation is None:
-            return {}
-        said = reader.predict(model, validation.items)
-        if stop and (distance := reader.distance(said, validation.labels)) < nearest.distance:
-            nearest = Nearest(distance, step, taken[-1][1], model.trainable_state_dict())
-        elif stop:
-            taken[-1] = (step, nearest.answers)
-        return {"agreement": float(reader.agree(said, validation.labels).mean())}
-
-    recipe = Recipe.of(settings, len(examples.items))
-    loss = loss or (reader.LOSSES or {}).get("cross_entropy", cross_entropy)
-    updates = _updates(model, reader, examples, loss, generator(*seed))
-    train(model, updates, recipe, out / "live", name, snapshot, settings.snapshots)
-    if stop:
-        model.load_state_dict(nearest.weights, strict=False)
-    files.write_predictions(out, reader.LABELS, ids, taken)
-    reader.keep_features(model, ids.to_pylist(), items, out)
-    run = {
+    model = model or job.load()
+    setting = job.setting
+    hparams = setting.hparams
+    snapshots = Snapshots(job, model)
+    schedule = Schedule.of(hparams, len(job.examples.labels))
+    loss = job.loss or setting.default_loss
+    updates = finetuning_updates(model, setting, job.examples, loss, generator(*job.rng_key))
+    train(
+        model,
+        updates,
+        schedule,
+        live=job.out / "live",
+        name=job.name,
+        snapshot=snapshots.take,
+        snapshots=hparams.snapshots,
+    )
+    snapshots.end()
+    files.write_predictions(job.out, setting.LABELS, job.test["id"], snapshots.predictions)
+    setting.write_features(model, job.test["id"].to_pylist(), snapshots.test_items, job.out)
+    record = {
         "parameters": model.parameter_count,
         "trainable": model.trainable,
-        "examples": len(examples.items),
-        "steps": recipe.steps,
-        "precision": hardware.precision(settings.precision),
+        "examples": len(job.examples.labels),
+        "steps": schedule.steps,
+        "precision": hardware.precision(hparams.precision),
         "micro_batch": model.budget.tokens,
-    } | ({"stopped": nearest.step} if stop else {})
-    files.write_json(out / "run.json", run)
+    }
+    if job.early_stopping:
+        record["stopped"] = snapshots.best_step
+    files.write_json(job.out / "run.json", record)
+    if job.weights is not None:
+        write_weights(job, model)
+    return model
+
+
+def write_weights(job: Job, model: Head) -> None:
+    """Write to `job.weights` what `finetune.keep` says; an empty folder where that is nothing."""
+    assert job.weights is not None
+    job.weights.mkdir(parents=True, exist_ok=True)
+    keep = job.setting.hparams.keep
     if keep != "none":
-        model.save(out / "model", whole=keep == "full")
+        model.save(job.weights, whole=keep == "full")
     if keep == "full":
-        reader.tokenizer.save_pretrained(out / "model")
+        job.setting.tokenizer.save_pretrained(job.weights)
 
 
-def _updates(model: Head, reader: Reader, examples: Labelled, loss: Loss, rng: torch.Generator) -> Iterator[Update]:
-    items, targets = reader.learnable(examples)
-    lengths = [reader.tokens(item) for item in items]
+class Snapshots:
+    """What a model answers at points of its training and, with early stopping, the best of these models.
 
-    def scores_of(indices: list[int]) -> torch.Tensor:
-        with reader.autocast():
-            return reader.scores(model, [items[index] for index in indices])
+    The best is nearest to the weak labels of the validation inputs. Later snapshots then repeat its answers, so that
+    the last prediction is always that of the model which stays.
+    """
 
-    def update(batch: list[int], progress: float, backward: Backward) -> Meter:
-        """The loss sees the whole batch, however it is cut: it may depend on the balance of all its labels.
+    def __init__(self, job: Job, model: Head) -> None:
+        self.job = job
+        self.model = model
+        self.test_items = job.setting.encode(job.test)
+        self.validation_items = job.setting.encode(job.validation.inputs) if job.validation else []
+        self.predictions: list[tuple[int, np.ndarray]] = []  # step of training, answers [N]
+        self.best_distance = math.inf
+        self.best_step = 0
+        self.best_answers: np.ndarray | None = None
+        self.best_weights: dict[str, torch.Tensor] = {}
 
-        A batch in several parts is read twice: once for the loss's slope in every score, once to carry these slopes
-        back part by part (Gao et al., 2021).
-        """
-        cut = model.budget.micro_batches([lengths[index] for index in batch])
-        parts = [[batch[place] for place in part] for part in cut]
-        labels = targets[[index for part in parts for index in part]].to(hardware.device())
-        if len(parts) == 1:
-            scores = scores_of(parts[0])
-            value = loss(scores, labels, progress)
-            backward(value)
-        else:
-            with torch.no_grad():
-                scores = torch.cat([scores_of(part) for part in parts]).requires_grad_()
-            value = loss(scores, labels, progress)
-            (slopes,) = torch.autograd.grad(value, scores)
-            for part, slope in zip(parts, slopes.split([len(part) for part in parts]), strict=True):
-                backward((scores_of(part) * slope).sum())
-        return {"loss": value.item(), "accuracy": reader.right(scores, labels).float().mean().item()}
+    def take(self, step: int) -> Metrics:
+        """Predict the test inputs; what is returned is logged."""
+        setting = self.job.setting
+        answers = setting.predict(self.model, self.test_items)
+        if self.job.validation is None:
+            self.predictions.append((step, answers))
+            return {}
+        labels = self.job.validation.labels
+        validation_answers = setting.predict(self.model, self.validation_items)
+        if self.job.early_stopping:
+            distance = setting.distance(validation_answers, labels)
+            if distance < self.best_distance:
+                self.best_distance = distance
+                self.best_step = step
+                self.best_answers = answers
+                self.best_weights = self.model.trainable_state_dict()
+            elif self.best_answers is not None:
+                answers = self.best_answers
+        self.predictions.append((step, answers))
+        return {"agreement": float(setting.agree(validation_answers, labels).mean())}
 
-    def affordable(batch: list[int], _: nn.Module, progress: float, backward: Backward) -> Meter:
-        return model.budget.retry_on_oom(partial(update, batch, progress, backward), reset=model.zero_grad)
+    def end(self) -> None:
+        """With early stopping, make the model what it was at the best snapshot."""
+        if self.job.early_stopping:
+            self.model.load_state_dict(self.best_weights, strict=False)
 
+
+def finetuning_updates(
+    model: Head, setting: Setting, examples: Examples, loss: LossFunction, rng: torch.Generator
+) -> Iterator[Update]:
+    """Endless updates, epoch after epoch, in an order that `rng` draws."""
+    items, targets = setting.training_targets(examples)
+    lengths = [setting.length(item) for item in items]
     while True:
-        for batch in epoch(lengths, reader.settings.batch_size, rng):
-            yield partial(affordable, batch)
+        for batch in epoch(lengths, setting.hparams.batch_size, rng):
+            batch_items = [items[index] for index in batch]
+            attempt = partial(_update, model, setting, batch_items, targets[batch], loss)
+            yield partial(_affordable, model, attempt)
+
+
+def _affordable(model: Head, attempt: Update, progress: float) -> Metrics:
+    """An update, repeated with smaller micro-batches when memory runs out."""
+    return model.budget.retry_on_oom(partial(attempt, progress), reset=model.zero_grad)
+
+
+def _update(
+    model: Head, setting: Setting, items: list[Item], targets: torch.Tensor, loss: LossFunction, progress: float
+) -> Metrics:
+    """Add the gradient of one batch.
+
+    The loss sees the whole batch, however it is cut: it may depend on the balance of all its labels. A batch in several
+    micro-batches is read twice: once for the slope of the loss in every output, once to carry these slopes back micro-
+    batch by micro-batch (Gao et al., 2021).
+    """
+
+    def outputs_of(indices: list[int]) -> torch.Tensor:
+        with setting.autocast():
+            return setting.outputs(model, [items[index] for index in indices])
+
+    micro_batches = model.budget.micro_batches([setting.length(item) for item in items])
+    order = [index for micro_batch in micro_batches for index in micro_batch]
+    labels = targets[order].to(hardware.device())
+    if len(micro_batches) == 1:
+        outputs = outputs_of(order)
+        value = loss(outputs, labels, progress)
+        value.backward()
+    else:
+        with torch.no_grad():
+            outputs = torch.cat([outputs_of(micro_batch) for micro_batch in micro_batches]).requires_grad_()
+        value = loss(outputs, labels, progress)
+        (slopes,) = torch.autograd.grad(value, outputs)
+        slices = slopes.split([len(micro_batch) for micro_batch in micro_batches])
+        for micro_batch, slope in zip(micro_batches, slices, strict=True):
+            (outputs_of(micro_batch) * slope).sum().backward()
+    return {"loss": value.item(), "accuracy": setting.is_correct(outputs, labels).float().mean().item()}

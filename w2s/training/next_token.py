@@ -1,4 +1,4 @@
-"""What a causal language model learns of texts."""
+"""Language modelling: what a causal model learns of texts without labels."""
 
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy

@@ -2,5 +2,6 @@
 
 Each function takes a batch's `logits` z [batch] with f = P(true) = σ(z), the weak `labels` in [0, 1] [batch], and
 `progress`, the fraction of training done; it returns the mean loss. Keyword-only parameters are the recipe's options
-in params.yaml, their annotations the allowed ranges. A setting whose answers are no probabilities has its own.
+in params.yaml, their annotations the allowed ranges. The first paragraph of its docstring goes on with "The method
+minimises …" in the report. Without any of them students minimise cross-entropy, in generation always.
 """

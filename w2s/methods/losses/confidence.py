@@ -3,11 +3,14 @@
 from torch import Tensor
 
 from w2s.core.params import Fraction
-from w2s.methods.losses.cross_entropy import cross_entropy
+from w2s.settings.binary import cross_entropy
 
 
 def confidence(logits: Tensor, labels: Tensor, progress: float, *, alpha_max: Fraction, warmup: Fraction) -> Tensor:
-    """(1−α)·CE(f, weak) + α·CE(f, hardened f): the auxiliary confidence loss (paper, equation 1 and appendix A.4).
+    """A loss that strengthens its confidence in its own predictions, also where they contradict the weak labels
+    (paper, section 4.3.2).
+
+    (1−α)·CE(f, weak) + α·CE(f, hardened f): the auxiliary confidence loss (paper, equation 1 and appendix A.4).
 
     The student's own answers are hardened at a threshold that keeps the weak labels' class balance in the batch, and
     are a target without gradient; α rises linearly from 0 to `alpha_max` over the first `warmup` of training.

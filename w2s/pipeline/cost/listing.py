@@ -30,7 +30,7 @@ from w2s.core.errors import UserError
 from w2s.core.grid import setting_blocks, task_blocks
 from w2s.core.params import Embedded, Hub, Params
 from w2s.pipeline.cost.outlook import Fate, Outlook
-from w2s.pipeline.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, passes
+from w2s.pipeline.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, stage_passes
 from w2s.results import evaluation, statistics
 
 ENTRIES = 50  # of dvc.lock that are rewritten to see how long that takes
@@ -120,10 +120,10 @@ def _recording(stages: Sequence[PipelineStage]) -> float:
 def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[str, int]], jobs: int) -> Measures:
     """This machine's measures, by processes side by side, as the lanes will be."""
     models = params.models
-    passed = [(step.item["task"], one) for step in running for one in passes(step.kind, step.item, params, sizes)]
+    passed = [(step.item["task"], one) for step in running for one in stage_passes(step.kind, step.item, params, sizes)]
     places = {
         "finetune": list(dict.fromkeys((task, one.model, one.pace) for task, one in passed)),
-        "texts": list(dict.fromkeys((task, one.model, one.pace) for task, one in passed if one.texts)),
+        "texts": list(dict.fromkeys((task, one.model, one.pace) for task, one in passed if one.text_updates)),
     }
     asked: dict[str, list[Any]] = {
         "prepare": [step.item["task"] for step in running if step.kind == "prepare"],

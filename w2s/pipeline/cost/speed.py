@@ -18,17 +18,18 @@ from torch import Tensor, nn
 from w2s.core import files
 from w2s.core.determinism import generator, prepare_torch
 from w2s.core.errors import UserError
-from w2s.core.params import Before, Embedded, Finetune, Hub, Method, Params
+from w2s.core.params import Embedded, Finetune, Hub, Method, Params
 from w2s.data.corpora import language
-from w2s.methods.generative import start
-from w2s.methods.losses.cross_entropy import cross_entropy
 from w2s.models import hardware, memory
 from w2s.models.checkpoints import PIN, load_tokenizer, size
 from w2s.pipeline.cost.samples import Sample
 from w2s.pipeline.cost.work import Notes, Pretrained, Tuned, resident
 from w2s.pretraining.pretrain import BATCH, pretrain
-from w2s.settings import Labelled, Reader, reader, setting
+from w2s.settings import setting_class, setting_for
+from w2s.settings.base import Examples, Setting
 from w2s.training.finetune import finetune
+from w2s.training.job import Job
+from w2s.training.texts import learn_texts
 
 DOCUMENTS, UPDATES = 4000, 60  # of pretraining that are watched
 SECONDS, WARM = 1.0, 5  # of finetuning that are watched, after a few updates to warm up
@@ -87,67 +88,71 @@ class Bench:
             memory=self.held * sum(lengths) / DOCUMENTS,
         )
 
-    def tuned(self, task: str, name: str, settings: Finetune, sample: Sample | None) -> Tuned:
+    def tuned(self, task: str, name: str, hparams: Finetune, sample: Sample | None) -> Tuned:
         """The cost of finetuning: watched for a rung, and for a hub model worked out from one block of its width."""
         model = self.params.models[name]
-        prepare_torch(settings.threads)
+        prepare_torch(hparams.threads)
         notes = [] if sample else [(task, f"not prepared yet, {TOKENS} tokens a text are assumed")]
-        sample = sample or self._assumed(task, settings.batch_size)
+        sample = sample or self._assumed(task, hparams.batch_size)
         if isinstance(model, Embedded):
-            return self._watched(task, name, settings, sample, notes)
-        return self._foretold(task, name, model, settings, sample, notes)
+            return self._watched(task, name, hparams, sample, notes)
+        return self._foretold(task, name, model, hparams, sample, notes)
 
-    def read(self, task: str, name: str, settings: Finetune, sample: Sample | None) -> Pretrained:
+    def read(self, task: str, name: str, hparams: Finetune, sample: Sample | None) -> Pretrained:
         """The cost of finetuning on texts without labels: for a rung from few updates and from more."""
         model = self.params.models[name]
-        sample = sample or self._assumed(task, settings.batch_size)
+        sample = sample or self._assumed(task, hparams.batch_size)
         if isinstance(model, Hub):
-            one, sides = self.tuned(task, name, settings, sample), len(sample.shown)  # texts that an example shows
-            tokens = settings.batch_size * one.tokens / sides
+            one, sides = self.tuned(task, name, hparams, sample), len(sample.shown)  # texts that an example shows
+            tokens = hparams.batch_size * one.tokens / sides
             return Pretrained(one.parameters, 0.0, 0.0, one.update / sides, tokens, 0.0)
         base, texts = self._base(name), self.folder / "texts.parquet"
-        reads = self._reader(task, name, settings, self.folder)
-        method = Method(texts=Before(epochs=1, learning_rate=settings.learning_rate))
+        setting = self._setting(task, name, hparams, self.folder).with_hparams(epochs=1)
 
         def learn(updates: int) -> None:
-            shown = list(islice(cycle(sample.texts), updates * settings.batch_size))
+            shown = list(islice(cycle(sample.texts), updates * hparams.batch_size))
             columns = {"id": [str(index) for index in range(len(shown))], "text": shown}
             files.write(texts, files.strings("id", "text"), columns)
-            with start(reads, method, texts, ("calibration",), base / "run", name):
-                pass
+            learn_texts(setting, texts, ("calibration",), base / "run", name)
 
         few, many = (_seconds(partial(learn, updates)) for updates in (WARM, WARM + UPDATES))
         update = max(0.0, many - few) / UPDATES
-        encoded = reads.tokenizer(sample.texts, truncation=True, max_length=reads.context)["input_ids"]
-        tokens = settings.batch_size * sum(map(len, encoded)) / len(encoded)
+        encoded = setting.tokenizer(sample.texts, truncation=True, max_length=setting.max_context)["input_ids"]
+        tokens = hparams.batch_size * sum(map(len, encoded)) / len(encoded)
         return Pretrained(size(base)["parameters"], max(0.0, few - WARM * update), 0.0, update, tokens, 0.0)
 
-    def _watched(self, task: str, name: str, settings: Finetune, sample: Sample, notes: Notes) -> Tuned:
-        base, inputs = self._base(name), self.folder / "inputs.parquet"
-        files.write(inputs, sample.inputs.schema, sample.inputs.to_pydict())
+    def _watched(self, task: str, name: str, hparams: Finetune, sample: Sample, notes: Notes) -> Tuned:
+        base = self._base(name)
         clock = [time.perf_counter()]
-        reads = self._reader(task, name, settings, self.folder)
-        model = reads.HEAD.load_base(base, settings, generator("calibration"))
+        setting = self._setting(task, name, hparams, self.folder)
+        model = setting.HEAD.load_base(base, hparams, generator("calibration"))
         clock.append(time.perf_counter())
-        _, items = reads.inputs(inputs)
+        items = setting.encode(sample.inputs)
         clock.append(time.perf_counter())
         for _ in range(2):
-            reads.predict(model, items)
+            setting.predict(model, items)
             clock.append(time.perf_counter())
         opened, encoded, *predicted = np.diff(clock)
-        read = predicted[0] if settings.tune == "head" else min(predicted)  # a head alone reads no text twice
+        read = predicted[0] if hparams.tune == "head" else min(predicted)  # a head alone reads no text twice
         updates: list[float] = []
-        loss = (reads.LOSSES or {}).get("cross_entropy", cross_entropy)
 
-        def watched(scores: Tensor, labels: Tensor, progress: float) -> Tensor:
+        def watched(outputs: Tensor, targets: Tensor, progress: float) -> Tensor:
             updates.append(time.perf_counter())
             if len(updates) > 2 * WARM and updates[-1] - updates[WARM] > SECONDS:
                 raise Enough
-            return loss(scores, labels, progress)
+            return setting.default_loss(outputs, targets, progress)
 
-        long, examples = reads.tuned_by({"epochs": 10**6}), Labelled(items, sample.labels)
+        job = Job(
+            setting=setting.with_hparams(epochs=10**6),
+            examples=Examples(sample.inputs, sample.labels),
+            test=sample.inputs,
+            rng_key=("calibration",),
+            out=base / "run",
+            name=name,
+            loss=watched,
+        )
         with suppress(Enough):
-            finetune(model, long, examples, ("calibration",), inputs, base / "run", name, "none", watched)
+            finetune(job, model)
         ended = time.perf_counter() - updates[-1]
         shape = Shape(**size(base))
         return Tuned(
@@ -156,10 +161,10 @@ class Bench:
             text=encoded / len(items),
             update=float(np.median(np.diff(updates[WARM:]))),
             read=read / len(items),
-            **self._amounts(name, shape, settings, [reads.tokens(item) for item in items], notes),
+            **self._amounts(name, shape, hparams, [setting.length(item) for item in items], notes),
         )
 
-    def _foretold(self, task: str, name: str, model: Hub, settings: Finetune, sample: Sample, notes: Notes) -> Tuned:
+    def _foretold(self, task: str, name: str, model: Hub, hparams: Finetune, sample: Sample, notes: Notes) -> Tuned:
         pin = files.BASES / name / PIN
         if pin.exists():
             held = json.loads(pin.read_text())
@@ -167,56 +172,56 @@ class Bench:
         else:
             shape = Shape.usual(model.parameters)
         try:
-            reads = self._reader(task, name, settings, files.BASES)
-            lengths = [reads.tokens(item) for item in reads.encode(sample.inputs)]
+            setting = self._setting(task, name, hparams, files.BASES)
+            lengths = [setting.length(item) for item in setting.encode(sample.inputs)]
         except UserError:
             texts = zip(*sample.shown, strict=True)
-            lengths = [sum(min(settings.context, -(-len(text) // CHARACTERS)) for text in shown) for shown in texts]
+            lengths = [sum(min(hparams.context, -(-len(text) // CHARACTERS)) for text in shown) for shown in texts]
             notes = [*notes, (name, f"not fetched yet, {CHARACTERS} characters a token are assumed")]
-        amounts = self._amounts(name, shape, settings, lengths, notes)
-        trains, reads_at = _block(shape.hidden, settings.tune == "full", settings.precision, settings.threads)
+        amounts = self._amounts(name, shape, hparams, lengths, notes)
+        trains, reads_at = _block(shape.hidden, hparams.tune == "full", hparams.precision, hparams.threads)
         flops = model.parameters * amounts["tokens"]
         return Tuned(
             parameters=model.parameters,
             start=0.0,
             text=0.0,
-            update=settings.batch_size * amounts["learn"] * flops / trains,
+            update=hparams.batch_size * amounts["learn"] * flops / trains,
             read=2 * flops / reads_at,
             **amounts,
         )
 
-    def _amounts(self, name: str, shape: Shape, settings: Finetune, lengths: list[int], notes: Notes) -> dict[str, Any]:
+    def _amounts(self, name: str, shape: Shape, hparams: Finetune, lengths: list[int], notes: Notes) -> dict[str, Any]:
         """Tokens of a text, FLOPs for each weight and token learned from, and bytes of memory.
 
         Two FLOPs forward, and backward two for the gradient of the activations and two for that of the weights, where
         these learn (Kaplan et al., 2020, section 2.1); two more for each time that a forward pass is repeated.
         """
         # Adapters: both factors of every matrix of a block, four to the same width, two to or from four times that.
-        adapters = 2 * (4 + 5) * settings.lora.rank * shape.hidden * shape.layers
-        trainable = {"full": shape.parameters, "lora": adapters, "head": shape.hidden + 1}[settings.tune]
-        batch, tests = (count * max(lengths) for count in (settings.batch_size, self.params.split.test))
+        adapters = 2 * (4 + 5) * hparams.lora.rank * shape.hidden * shape.layers
+        trainable = {"full": shape.parameters, "lora": adapters, "head": shape.hidden + 1}[hparams.tune]
+        batch, tests = (count * max(lengths) for count in (hparams.batch_size, self.params.split.test))
         try:
             size_of = memory.Size(shape.parameters, trainable, shape.hidden, shape.layers)
-            budget = memory.budget(size_of, settings, f"models.{name}")
+            budget = memory.budget(size_of, hparams, f"models.{name}")
         except UserError as error:
-            notes, budget = [*notes, (name, str(error).removeprefix(f"models.{name}: "))], settings.context
-        repeats = settings.gradient_checkpointing + (batch > budget)
-        learning = min(budget, batch) * memory.per_token(shape.hidden, shape.layers, settings)
-        reading = min(budget, tests) * memory.per_token(shape.hidden, 1, settings)  # a layer at a time
+            notes, budget = [*notes, (name, str(error).removeprefix(f"models.{name}: "))], hparams.context
+        repeats = hparams.gradient_checkpointing + (batch > budget)
+        learning = min(budget, batch) * memory.per_token(shape.hidden, shape.layers, hparams)
+        reading = min(budget, tests) * memory.per_token(shape.hidden, 1, hparams)  # a layer at a time
         return {
             "tokens": sum(lengths) / len(lengths),
-            "learn": {"full": 6, "lora": 4, "head": 0}[settings.tune] + 2 * repeats * (settings.tune != "head"),
-            "memory": memory.states(shape.parameters, trainable, settings) + max(learning, reading),
+            "learn": {"full": 6, "lora": 4, "head": 0}[hparams.tune] + 2 * repeats * (hparams.tune != "head"),
+            "memory": memory.states(shape.parameters, trainable, hparams) + max(learning, reading),
             "notes": notes,
         }
 
-    def _reader(self, task: str, name: str, settings: Finetune, bases: Path) -> Reader:
-        pace = Method(finetune=settings.model_dump())
-        return reader(self.params.model_copy(update={"methods": {"pace": pace}}), task, name, "pace", bases)
+    def _setting(self, task: str, name: str, hparams: Finetune, bases: Path) -> Setting:
+        pace = Method(finetune=hparams.model_dump())
+        return setting_for(self.params.model_copy(update={"methods": {"pace": pace}}), task, name, "pace", bases)
 
     def _assumed(self, task: str, count: int) -> Sample:
         """Examples of a task that nobody has seen yet."""
-        kind = setting(self.params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
+        kind = setting_class(self.params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
         ids, text = [str(index) for index in range(count)], " ".join(["the"] * TOKENS)
         columns = {name: ids if name in ("id", "group") else [text] * count for name in kind.INPUTS.names}
         spoken = pa.types.is_string(kind.LABELS[1].type)

@@ -5,9 +5,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from w2s.core.grid import intermediate_models, setting_blocks
+from w2s.core.grid import setting_blocks
 from w2s.core.hparams import hparams_for
-from w2s.core.params import Embedded, Finetune, Grid, Method, Params
+from w2s.core.params import Embedded, Finetune, Grid, Params
+from w2s.methods import as_ceiling, parts_of, passes
+from w2s.training.passes import Pass, Plan, finetuning
 
 Notes = list[tuple[str, str]]  # of what, and what was assumed of it or stands against it
 Place = tuple[str, str, Finetune]  # a task, a model, and the pace at which it is finetuned
@@ -25,11 +27,6 @@ AXES = {  # what each kind of stage is repeated over, in the order of its argume
     "student": ("task", "weak", "strong", "method", "seed"),
     "evaluate": (),
     "plot": (),
-}
-
-ALIKE = {  # settings that decide how much is done, or what comes of it, and not how fast that goes
-    **{"keep": "none", "epochs": 1, "snapshots": 1, "learning_rate": 1e-4},
-    **{"warmup": 0.1, "weight_decay": 0.01, "clip": 1.0},
 }
 
 
@@ -94,92 +91,43 @@ class Cost:
     memory: float = 0.0  # bytes at the peak
 
 
-@dataclass(frozen=True)
-class Pass:
-    """Examples that a stage passes through one model."""
-
-    model: str
-    settings: Finetune
-    starts: int = 0  # trainings, or loads for prediction alone
-    learned: int = 0  # in all epochs
-    updates: int = 0
-    read: int = 0  # predicted, without learning
-    files: int = 0  # encoded
-    texts: int = 0  # updates on texts without labels
-
-    @property
-    def pace(self) -> Finetune:
-        """What of the settings decides how fast that goes: a measure of it serves whatever the rest is."""
-        return self.settings.model_copy(update=ALIKE)
-
-
 def resident() -> int:
     """Bytes that this process held at most so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]]) -> Iterator[Pass]:
+def stage_passes(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]]) -> Iterator[Pass]:
     """What a stage passes through models; `sizes` are the numbers of examples of each task's parts, and of its texts.
 
     Left out are the features that are kept of some test inputs, and what cleaning itself takes beside features.
     """
     if kind not in ("supervise", "label", "ceiling", "control", "student"):
         return
-    task, model = item["task"], item["weak" if kind in ("supervise", "label") else "strong"]
-    settings, parts = hparams_for(params, task, model), sizes[task]
+    task = item["task"]
+    model = item["weak" if kind in ("supervise", "label") else "strong"]
+    parts = sizes[task]
     student, validation, test = parts["student"], parts["validation"], parts["test"]
-    if kind == "supervise":
-        yield _training(model, settings, parts["supervisor"], test)
-    elif kind == "label":
-        asked = student + validation + test
-        yield Pass(model, settings, starts=1, read=asked, files=asked)
-    elif kind == "control":
-        yield Pass(model, settings, starts=2, read=test, files=student + test)  # zero-shot; its features
-        for _ in params.grid.seeds if settings.tune == "full" else []:  # else it trains nothing from scratch
-            yield replace(_training(model, settings, student, test), files=test)
-    else:
-        method, rungs, watched = params.methods[item["method"]].on_truth, [], test
-        if kind == "student":
-            method, watched = params.methods[item["method"]], test + validation
-            rungs = intermediate_models(params.grid, method, item["weak"], model)
-        for rung in rungs:
-            *before, last = _taught(rung, task, method, params, parts, watched)
-            labelled = student + validation  # for the next one; a head alone has read them already
-            read = last.read + (labelled if last.settings.tune != "head" else 0)
-            yield from [*before, replace(last, read=read, files=last.files + labelled)]
-        yield from _taught(model, task, method, params, parts, watched)
-
-
-def _taught(
-    model: str, task: str, method: Method, params: Params, parts: dict[str, int], watched: int
-) -> Iterator[Pass]:
-    """What a method passes through one model; its own training comes last."""
-    settings, student, test = hparams_for(params, task, model, method), parts["student"], parts["test"]
-    if method.shots:
-        yield Pass(model, settings, starts=1, read=(1 + method.shots) * test, files=(1 + method.shots) * test)
+    if kind in ("ceiling", "student"):
+        method = params.methods[item["method"]]
+        watched = test + validation
+        if kind == "ceiling":
+            method = as_ceiling(method)
+            watched = test
+        plan = Plan(params, task, item.get("weak", ""), model, method, parts, watched)
+        yield from passes(plan, parts_of(method))
         return
-    if method.probe:
-        prober = settings.model_copy(update=method.probe.model_dump() | {"tune": "head"})
-        yield replace(_training(model, prober, student, test), files=test)
-    if method.clean:
-        yield Pass(model, settings, starts=1, read=student)
-    updates = method.texts.epochs * -(-parts["texts"] // settings.batch_size) if method.texts else 0
-    yield replace(_training(model, settings, student, watched), texts=updates)
-
-
-def _training(model: str, settings: Finetune, learned: int, watched: int) -> Pass:
-    updates = settings.epochs * -(-learned // settings.batch_size)
-    # Where the head alone learns, every text is read once, before the first update.
-    read = learned + watched if settings.tune == "head" else min(settings.snapshots, updates) * watched
-    return Pass(
-        model,
-        settings,
-        starts=1,
-        learned=settings.epochs * learned,
-        updates=updates,
-        read=read,
-        files=learned + watched,
-    )
+    hparams = hparams_for(params, task, model)
+    if kind == "supervise":
+        yield finetuning(model, hparams, parts["supervisor"], test)
+    elif kind == "label":
+        labelled = student + validation + test
+        yield Pass(model, hparams, starts=1, read=labelled, encoded=labelled)
+    else:
+        # Zero-shot; its features.
+        yield Pass(model, hparams, starts=2, read=test, encoded=student + test)
+        # Where not all weights learn, nothing is trained from scratch.
+        for _ in params.grid.seeds if hparams.tune == "full" else []:
+            yield replace(finetuning(model, hparams, student, test), encoded=test)
 
 
 def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[str, int]], found: Measures) -> Cost:
@@ -206,14 +154,16 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
             flops=6 * made.parameters * tokens,
             memory=machine.memory + documents * made.memory,
         )
-    whole = Cost(machine.heavy, memory=machine.memory)  # all of it for check, recipe, and base models of the hub
-    for passed in passes(kind, item, params, sizes):
+    whole = Cost(machine.heavy, memory=machine.memory)  # all of it for check, method, and base models of the hub
+    for passed in stage_passes(kind, item, params, sizes):
         place = item["task"], passed.model, passed.pace
-        one, texts = found.finetune[place], found.texts[place] if passed.texts else NOTHING
-        tokens = passed.learned * one.tokens + passed.texts * texts.tokens
-        seconds = passed.starts * one.start + passed.updates * one.update + texts.start + passed.texts * texts.update
+        one, texts = found.finetune[place], found.texts[place] if passed.text_updates else NOTHING
+        tokens = passed.learned * one.tokens + passed.text_updates * texts.tokens
+        seconds = (
+            passed.starts * one.start + passed.updates * one.update + texts.start + passed.text_updates * texts.update
+        )
         whole = Cost(
-            seconds=whole.seconds + seconds + passed.files * one.text + passed.read * one.read,
+            seconds=whole.seconds + seconds + passed.encoded * one.text + passed.read * one.read,
             tokens=whole.tokens + tokens,
             flops=whole.flops + one.parameters * (one.learn * tokens + 2 * passed.read * one.tokens),
             memory=max(whole.memory, machine.memory + one.memory),

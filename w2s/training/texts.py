@@ -1,0 +1,58 @@
+"""Finetunes a language model on texts without labels."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from w2s.core import files
+from w2s.core.determinism import generator
+from w2s.models.batches import encode
+from w2s.models.heads import LanguageHead
+from w2s.settings.base import Setting
+from w2s.training.batching import epoch
+from w2s.training.loop import Metrics, Schedule, Update, train
+from w2s.training.next_token import next_token
+
+
+def learn_texts(setting: Setting, texts: Path, rng_key: tuple[object, ...], live: Path, name: str) -> LanguageHead:
+    """The setting's base model, finetuned on a file of texts by the setting's hyperparameters; curves go to `live`."""
+    hparams = setting.hparams
+    model = LanguageHead.load_base(setting.base, hparams, generator())
+    table = files.read(texts, files.strings("id", "text"))
+    # A text is learned from its beginning.
+    encoded = encode(setting.tokenizer, table["text"].to_pylist(), setting.max_context, keep="start")
+    documents = [document for document in encoded if len(document) > 1]
+    updates = _updates(model, setting, documents, generator(*rng_key))
+    train(model, updates, Schedule.of(hparams, len(documents)), live=live, name=name)
+    return model
+
+
+def _updates(
+    model: LanguageHead, setting: Setting, documents: list[list[int]], rng: torch.Generator
+) -> Iterator[Update]:
+    lengths = [len(document) for document in documents]
+    while True:
+        for batch in epoch(lengths, setting.hparams.batch_size, rng):
+            attempt = partial(_update, model, setting, [documents[index] for index in batch])
+            yield partial(_affordable, model, attempt)
+
+
+def _affordable(model: LanguageHead, attempt: partial[Metrics], progress: float) -> Metrics:
+    """An update, repeated with smaller micro-batches when memory runs out."""
+    return model.budget.retry_on_oom(attempt, reset=model.zero_grad)
+
+
+def _update(model: LanguageHead, setting: Setting, documents: list[list[int]]) -> Metrics:
+    """Add the gradient of the mean over all tokens of these documents."""
+    total = 0.0
+    targets = sum(len(document) - 1 for document in documents)
+    for micro_batch in model.budget.micro_batches([len(document) for document in documents]):
+        batch = [documents[index] for index in micro_batch]
+        with setting.autocast():
+            loss = next_token(model.body, batch, setting.pad)
+        share = loss * sum(len(document) - 1 for document in batch) / targets
+        share.backward()
+        total += share.item()
+    return {"loss": total}
