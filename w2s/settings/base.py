@@ -58,7 +58,7 @@ class Setting(ABC):
         self.pad = self.tokenizer.pad_token_id or 0
 
     @classmethod
-    def check(cls, hparams: Finetune) -> None:
+    def check(cls, hparams: Finetune) -> None:  # noqa: B027
         """Raise `UserError` for hyperparameters that have no meaning here."""
 
     @property
