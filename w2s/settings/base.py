@@ -57,8 +57,8 @@ class Setting(ABC):
         # Padding is masked, so any id will do.
         self.pad = self.tokenizer.pad_token_id or 0
 
-    @classmethod
-    def check(cls, hparams: Finetune) -> None:  # noqa: B027
+    @classmethod  # noqa: B027
+    def check(cls, hparams: Finetune) -> None:
         """Raise `UserError` for hyperparameters that have no meaning here."""
 
     @property
