@@ -18,7 +18,7 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.determinism import generator
-from w2s.settings import reader as reader_of
+from w2s.settings import reader as setting_of
 from w2s.training.finetune import finetune
 
 TASK, MODEL, ROUNDS = "reviews", "l", 5
@@ -39,7 +39,7 @@ class Half(Dataset):
 
 
 def main() -> None:
-    reader = reader_of(load(), TASK, MODEL).tuned_by({"epochs": 1, "snapshots": 1})
+    reader = setting_of(load(), TASK, MODEL).tuned_by({"epochs": 1, "snapshots": 1})
     settings, test = reader.settings, files.inputs(TASK, "test")
     examples = reader.examples(files.inputs(TASK, "student"), files.truth(TASK, "student"))
     train = Half(examples.items, examples.labels.astype(int).tolist())

@@ -20,10 +20,10 @@ from transformers import (
 )
 
 from tests import hub
-from w2s import settings as kinds
 from w2s.core.params import Embedded, Finetune, Params, Task
 from w2s.pretraining import ladder
-from w2s.settings import Reader
+from w2s.settings import setting_for
+from w2s.settings.base import Setting
 
 settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=60)
 settings.load_profile("w2s")
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]
 
 
-SETTINGS = Finetune(
+HPARAMS = Finetune(
     tune="full",
     lora={"rank": 2, "alpha": 4},
     keep="none",
@@ -59,14 +59,14 @@ SETTINGS = Finetune(
 )
 
 
-def settings_with(**changes: object) -> Finetune:
-    return Finetune(**SETTINGS.model_dump() | changes)
+def hparams_with(**changes: object) -> Finetune:
+    return Finetune(**HPARAMS.model_dump() | changes)
 
 
-def reader_of(
+def setting_of(
     folder: Path, setting: str = "classification", task: dict[str, Any] | None = None, **changes: object
-) -> Reader:
-    """The reader of a task for the base model in `folder`, finetuned by `SETTINGS` with changes."""
+) -> Setting:
+    """A task's setting for the base model in `folder`, finetuned by `HPARAMS` with changes."""
     model = Embedded(
         family="embedded",
         corpus="reviews",
@@ -79,11 +79,12 @@ def reader_of(
         seed=0,
     )
     params = Params.model_construct(
-        finetune=settings_with(**changes),
+        finetune=hparams_with(**changes),
         tasks={"mine": Task(family="mine", setting=setting, **task or {})},
         models={folder.name: model},
+        methods={},
     )
-    return kinds.reader(params, "mine", folder.name, bases=folder.parent)
+    return setting_for(params, "mine", folder.name, bases=folder.parent)
 
 
 def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:

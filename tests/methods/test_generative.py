@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tests.conftest import WORDS, reader_of
+from tests.conftest import WORDS, setting_of
 from w2s.core import files
 from w2s.core.params import Before, Method
 from w2s.methods.generative import start
@@ -49,7 +49,7 @@ def losses(out: Path) -> list[float]:
 
 def begun(folder: Path, texts: Path, out: Path, seed: int = 0, **changes: object) -> dict[str, torch.Tensor]:
     """The weights with which a method that learns texts begins."""
-    reader = reader_of(folder, **changes)
+    reader = setting_of(folder, **changes)
     with start(reader, LEARNING, texts, ("student", "mine", seed), out, "student") as first:
         assert first != reader.base
         weights = AutoModelForCausalLM.from_pretrained(first).state_dict()
@@ -77,7 +77,7 @@ def test_next_token_is_the_librarys_own_loss(request: pytest.FixtureRequest, nam
 
 
 def test_without_texts_a_method_begins_at_the_base(embedded_folder: Path, tmp_path: Path) -> None:
-    reader = reader_of(embedded_folder)
+    reader = setting_of(embedded_folder)
     with start(reader, PLAIN, tmp_path / "none.parquet", ("student",), tmp_path / "out", "student") as first:
         assert first == embedded_folder
     assert not (tmp_path / "out").exists()
@@ -137,7 +137,7 @@ def test_a_batch_may_be_cut_into_any_parts(texts: Path, tmp_path: Path, embedded
 def test_what_texts_have_taught_is_what_learns_labels(
     texts: Path, tmp_path: Path, embedded_folder: Path, setting: str
 ) -> None:
-    reader = reader_of(embedded_folder, setting)
+    reader = setting_of(embedded_folder, setting)
     with start(reader, LEARNING, texts, ("student",), tmp_path, "student") as first:
         model: Any = reader.HEAD.load_base(first, reader.settings, torch.Generator(), reader.base)
         kind = AutoModelForCausalLM if setting == "generation" else AutoModel
@@ -149,6 +149,6 @@ def test_what_texts_have_taught_is_what_learns_labels(
 def test_an_encoder_is_refused(texts: Path, tmp_path: Path, bert_folder: Path) -> None:
     with (
         pytest.raises(MissingHeadError, match="an encoder fills masks and cannot go on with a text"),
-        start(reader_of(bert_folder), LEARNING, texts, ("student",), tmp_path, "student"),
+        start(setting_of(bert_folder), LEARNING, texts, ("student",), tmp_path, "student"),
     ):
         pass

@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from transformers import BertConfig, GPT2Config, LlamaConfig, OPTConfig, RobertaConfig
 
 from tests import hub
-from tests.conftest import settings_with
+from tests.conftest import hparams_with
 from w2s.core.errors import UserError
 from w2s.core.params import Hub
 from w2s.models.batches import pad_batch
@@ -54,7 +54,7 @@ def test_a_branch_is_pinned_to_its_commit_without_its_weights(cache: Path, tmp_p
     base = tmp_path / "base"
     pin(entry(), "params.yaml: models.mine", base)
     assert [path.name for path in base.iterdir()] == ["hub.json"]
-    model = ScalarHead.load_base(base, settings_with(), torch.Generator())
+    model = ScalarHead.load_base(base, hparams_with(), torch.Generator())
     assert json.loads((base / "hub.json").read_text()) == {
         "repository": "lab/mine",
         "commit": hub.COMMIT,
@@ -87,7 +87,7 @@ def test_code_of_the_repositorys_own_runs_only_if_params_say_so(cache: Path, tmp
         "params.yaml: models.mine: lab/mine cannot be opened: it runs code of its own: read it, then set "
         "trust_remote_code: true"
     )
-    base, settings = tmp_path / "base", settings_with()
+    base, settings = tmp_path / "base", hparams_with()
     pin(entry(trust=True), "params.yaml: models.mine", base)
     batch = pad_batch(load_tokenizer(base)(TEXTS)["input_ids"], 0)
     model = ScalarHead.load_base(base, settings, torch.Generator())
@@ -108,15 +108,15 @@ def test_an_architecture_that_nobody_knows(cache: Path, tmp_path: Path) -> None:
 
 
 def test_an_encoder_without_words_can_be_tuned_but_not_asked(bert_folder: Path) -> None:
-    assert ScalarHead.load_base(bert_folder, settings_with(), torch.Generator()).encoder
+    assert ScalarHead.load_base(bert_folder, hparams_with(), torch.Generator()).encoder
     with pytest.raises(MissingHeadError, match=r"weights are missing: cls.predictions"):
-        next_words(bert_folder, TEXTS, ["good", "bad"], settings_with(), 32)
+        next_words(bert_folder, TEXTS, ["good", "bad"], hparams_with(), 32)
 
 
 def test_answers_are_told_apart_in_half_precision(gpt2_folder: Path, tmp_path: Path) -> None:
     """bf16 has 8 bits: logits around 100 would be rounded to halves."""
     full, half = (
-        next_words(gpt2_folder, TEXTS, ["good", "bad"], settings_with(precision=p), 32) for p in ("fp32", "bf16")
+        next_words(gpt2_folder, TEXTS, ["good", "bad"], hparams_with(precision=p), 32) for p in ("fp32", "bf16")
     )
     assert np.abs(full - half).max() < 0.05
     assert (half != torch.tensor(half).bfloat16().double().numpy()).any()

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModel, BloomConfig, GPTBigCodeConfig, ModernBertConfig, OPTConfig
 
-from tests.conftest import SETTINGS, settings_with
+from tests.conftest import HPARAMS, hparams_with
 from w2s.core.determinism import generator
 from w2s.core.errors import UserError
 from w2s.models.batches import pad_batch
@@ -21,11 +21,11 @@ TEXTS = ["good", "the food was not bad and a room is fine", "poor poor", "good f
 
 
 def load_base(folder: Path, seed: int = 0, **changes: object) -> ScalarHead:
-    return ScalarHead.load_base(folder, settings_with(**changes), generator("adapters", seed))
+    return ScalarHead.load_base(folder, hparams_with(**changes), generator("adapters", seed))
 
 
 def from_scratch(folder: Path, seed: int = 0) -> ScalarHead:
-    return ScalarHead.from_scratch(folder, SETTINGS, seed)
+    return ScalarHead.from_scratch(folder, HPARAMS, seed)
 
 
 def tuned(folder: Path) -> ScalarHead:
@@ -92,7 +92,7 @@ def test_a_saved_model_comes_back_to_the_bit(checkpoint: Path, tmp_path: Path, t
     expected = model.eval()(*batch)
     assert expected.std() > 0
     model.save(tmp_path, whole=tune == "full")
-    again = ScalarHead.load_tuned(tmp_path, checkpoint, settings_with(tune=tune)).eval()
+    again = ScalarHead.load_tuned(tmp_path, checkpoint, hparams_with(tune=tune)).eval()
     assert torch.equal(again(*batch), expected)
     assert {path.suffix for path in tmp_path.iterdir()} <= {".json", ".safetensors"}
 
@@ -106,11 +106,9 @@ def test_adapters_kept_whole_are_an_ordinary_checkpoint(checkpoint: Path, tmp_pa
     expected = model.eval()(*batch)
     model.save(tmp_path, whole=True)
     assert not any("lora" in name for name in load_file(tmp_path / "model.safetensors"))
-    exact = ScalarHead.load_tuned(
-        tmp_path, checkpoint, settings_with(tune="lora")
-    ).eval()  # from the adapters beside it
+    exact = ScalarHead.load_tuned(tmp_path, checkpoint, hparams_with(tune="lora")).eval()  # from the adapters beside it
     assert torch.equal(exact(*batch), expected)
-    again = ScalarHead.load_tuned(tmp_path, checkpoint, settings_with(tune="full")).eval()
+    again = ScalarHead.load_tuned(tmp_path, checkpoint, hparams_with(tune="full")).eval()
     assert (expected - load_base(checkpoint).eval()(*batch)).abs().max() > 0.1  # the adapters said something
     assert torch.allclose(again(*batch), expected, atol=1e-5)
 
@@ -122,7 +120,7 @@ def test_what_was_tuned_is_small_and_only_fits_its_kind(checkpoint: Path, tmp_pa
     names = set(load_file(tmp_path / "tuned.safetensors"))
     assert {"head.weight", "head.bias"} <= names
     assert all("lora_" in name for name in names - {"head.weight", "head.bias"})
-    other = settings_with(tune={"lora": "head", "head": "lora"}[tune])
+    other = hparams_with(tune={"lora": "head", "head": "lora"}[tune])
     with pytest.raises(UserError, match="it holds other weights than tune"):
         ScalarHead.load_tuned(tmp_path, checkpoint, other)
 
@@ -257,7 +255,7 @@ def test_a_damaged_model_is_refused(embedded_folder: Path, tmp_path: Path, damag
     tuned(embedded_folder).save(tmp_path, whole=True)
     damage(tmp_path)
     with pytest.raises(UserError) as error:
-        ScalarHead.load_tuned(tmp_path, embedded_folder, SETTINGS)
+        ScalarHead.load_tuned(tmp_path, embedded_folder, HPARAMS)
     assert str(error.value).startswith(f"{tmp_path}: damaged model; delete it and `dvc repro` again (")
 
 
@@ -280,7 +278,7 @@ def test_a_damaged_tokenizer_is_refused(embedded_folder: Path, tmp_path: Path, d
 
 
 def load_tuned(folder: Path) -> ScalarHead:
-    return ScalarHead.load_tuned(folder, folder / "base", SETTINGS)
+    return ScalarHead.load_tuned(folder, folder / "base", HPARAMS)
 
 
 @pytest.mark.parametrize("load", [load_base, load_tuned, load_tokenizer, from_scratch])

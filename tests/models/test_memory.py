@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.conftest import settings_with
+from tests.conftest import hparams_with
 from w2s.core.errors import UserError
 from w2s.models import hardware, memory
 from w2s.models.batches import pad_batch
@@ -26,7 +26,7 @@ def held() -> int:
 
 @pytest.mark.parametrize("tune", ["full", "lora", "head"])
 def test_states_are_what_a_training_step_leaves(embedded_folder: Path, tune: str) -> None:
-    settings, before = settings_with(tune=tune), held()
+    settings, before = hparams_with(tune=tune), held()
     model = ScalarHead.load_base(embedded_folder, settings, torch.Generator())
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning)
@@ -38,26 +38,26 @@ def test_states_are_what_a_training_step_leaves(embedded_folder: Path, tune: str
 
 
 def test_a_frozen_body_in_half_precision_takes_two_bytes_a_weight() -> None:
-    assert memory.states(1000, 10, settings_with(tune="lora", precision="bf16")) == 2000 + 160
-    assert memory.states(1000, 10, settings_with(tune="lora", precision="fp32")) == 4000 + 160
-    assert memory.states(1000, 1000, settings_with(tune="full", precision="bf16")) == 18000
+    assert memory.states(1000, 10, hparams_with(tune="lora", precision="bf16")) == 2000 + 160
+    assert memory.states(1000, 10, hparams_with(tune="lora", precision="fp32")) == 4000 + 160
+    assert memory.states(1000, 1000, hparams_with(tune="full", precision="bf16")) == 18000
 
 
 def test_checkpointing_keeps_less() -> None:
-    deep, checkpointed = (memory.per_token(1000, 40, settings_with(gradient_checkpointing=on)) for on in (False, True))
+    deep, checkpointed = (memory.per_token(1000, 40, hparams_with(gradient_checkpointing=on)) for on in (False, True))
     assert deep == 2 * 34 * 40 * 1000
     assert checkpointed == 2 * (2 * 40 + 34) * 1000
 
 
 def test_a_language_model_keeps_a_logit_for_every_word_and_two_more_numbers() -> None:
-    settings = settings_with()
+    settings = hparams_with()
     assert memory.per_token(64, 2, settings, vocabulary=50_000) == memory.per_token(64, 2, settings) + 3 * 4 * 50_000
-    frozen = settings_with(tune="head")
+    frozen = hparams_with(tune="head")
     assert memory.per_token(64, 2, frozen, vocabulary=50_000) == memory.per_token(64, 2, frozen)
 
 
 def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = settings_with(batch_size=32, context=512)
+    settings = hparams_with(batch_size=32, context=512)
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
     assert memory.budget(SMALL, settings, "models.mine") == 32 * 512
     cut = memory.budget(memory.Size(3 * 10**8, 3 * 10**8, 1024, 24), settings, "models.mine")
@@ -65,13 +65,13 @@ def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: py
     room = 8 * GIB - memory.states(3 * 10**8, 3 * 10**8, settings)
     assert cut * each <= room < 2 * cut * each
     assert cut & (cut - 1) == 0
-    assert memory.budget(SMALL, settings_with(micro_batch=77), "models.mine") == 77
+    assert memory.budget(SMALL, hparams_with(micro_batch=77), "models.mine") == 77
 
 
 def test_a_model_too_large_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
     with pytest.raises(UserError) as error:
-        memory.budget(memory.Size(10**9, 10**9, 2048, 16), settings_with(), "models/base/mine")
+        memory.budget(memory.Size(10**9, 10**9, 2048, 16), hparams_with(), "models/base/mine")
     assert str(error.value) == (
         "models/base/mine: too large for this machine: tune: full takes 15.0 GiB, one training may use 8.0 GiB of "
         f"{hardware.device().type} memory; try tune: lora or head, gradient_checkpointing: true, a shorter context or "

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
-from tests.conftest import SETTINGS, reader_of
+from tests.conftest import HPARAMS, setting_of
 from w2s.core.errors import UserError
 from w2s.core.files import TEXTS
 from w2s.models.checkpoints import load_tokenizer
@@ -28,14 +28,14 @@ WORDS = {"true": ["good", "fine"], "false": ["bad", "poor", "no"]}
 
 def test_it_is_found_by_name(embedded_folder: Path) -> None:
     assert setting("classification", "here") is Setting
-    assert isinstance(reader_of(embedded_folder), Setting)
+    assert isinstance(setting_of(embedded_folder), Setting)
     with pytest.raises(UserError, match=r"^params.yaml: tasks.mine.setting: unknown name 'clasification' .*; did you"):
-        reader_of(embedded_folder, "clasification")
+        setting_of(embedded_folder, "clasification")
 
 
 @pytest.mark.parametrize("context", [20, 64])
 def test_a_text_too_long_loses_its_front(checkpoint: Path, context: int) -> None:
-    tokenizer, reader = load_tokenizer(checkpoint), reader_of(checkpoint, context=context)
+    tokenizer, reader = load_tokenizer(checkpoint), setting_of(checkpoint, context=context)
     text = " ".join(["good"] * 40 + ["poor"] * 30 + ["fine"])
     whole, (cut, short) = tokenizer(text)["input_ids"], reader.encode(inputs(text, "good food"))
     assert len(whole) > len(cut) == min(context, tokenizer.model_max_length)  # never more than the model reads
@@ -47,7 +47,7 @@ def test_a_text_too_long_loses_its_front(checkpoint: Path, context: int) -> None
 
 
 def test_scores_are_the_models_for_each_text(checkpoint: Path) -> None:
-    model, reader = ScalarHead.load_base(checkpoint, SETTINGS, torch.Generator()), reader_of(checkpoint)
+    model, reader = ScalarHead.load_base(checkpoint, HPARAMS, torch.Generator()), setting_of(checkpoint)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     items = reader.encode(FOOD)
     alone = [model(torch.tensor([item]), torch.ones(1, len(item), dtype=torch.int64)).item() for item in items]
@@ -70,12 +70,12 @@ def test_zero_shot_is_a_softmax_over_the_answers(request: pytest.FixtureRequest,
         scores = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].double().numpy()
         p = np.exp(scores) / np.exp(scores).sum()
         expected.append(p[true].sum() / (p[true].sum() + p[false].sum()))
-    found = reader_of(folder, task={"answers": WORDS}, micro_batch=micro_batch).untaught(FOOD)
+    found = setting_of(folder, task={"answers": WORDS}, micro_batch=micro_batch).untaught(FOOD)
     assert found.dtype == np.float64
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-6)
     swapped = {"answers": {"true": WORDS["false"], "false": WORDS["true"]}}
-    opposite = reader_of(folder, task=swapped, micro_batch=micro_batch).untaught(FOOD)
+    opposite = setting_of(folder, task=swapped, micro_batch=micro_batch).untaught(FOOD)
     np.testing.assert_allclose(opposite, 1 - found, atol=1e-12)
 
 
@@ -89,9 +89,9 @@ def test_zero_shot_of_an_encoder_fills_a_mask_at_the_end(masked_folder: Path) ->
         scores = model(torch.tensor([ids])).logits[0, -2].double().softmax(0)  # [SEP] comes after the mask
         expected.append(float(scores[true] / (scores[true] + scores[false])))
     task = {"answers": {"true": ["good"], "false": ["bad"]}}
-    found = reader_of(masked_folder, task=task).untaught(FOOD)
+    found = setting_of(masked_folder, task=task).untaught(FOOD)
     assert np.ptp(expected) > 1e-4
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    cut = reader_of(masked_folder, task=task, context=12).untaught(inputs(" ".join(["poor"] * 50)))
-    short = reader_of(masked_folder, task=task).untaught(inputs(" ".join(["poor"] * 9)))
+    cut = setting_of(masked_folder, task=task, context=12).untaught(inputs(" ".join(["poor"] * 50)))
+    short = setting_of(masked_folder, task=task).untaught(inputs(" ".join(["poor"] * 9)))
     np.testing.assert_allclose(cut, short, atol=1e-6)  # the front goes, the mask stays

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, GenerationConfig, ModernBertConfig, ModernBertForMaskedLM
 
-from tests.conftest import SETTINGS, SPEAKERS, reader_of, settings_with
+from tests.conftest import HPARAMS, SPEAKERS, setting_of, hparams_with
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.files import TEXTS
@@ -50,8 +50,8 @@ class Speaker:
 
     def __init__(self, folder: Path, tokens: int = LIMIT) -> None:
         self.folder = folder
-        self.reader = reader_of(folder, "generation", {"answer_tokens": tokens})
-        self.model = LanguageHead.load_base(folder, SETTINGS, torch.Generator())
+        self.reader = setting_of(folder, "generation", {"answer_tokens": tokens})
+        self.model = LanguageHead.load_base(folder, HPARAMS, torch.Generator())
         stirred(self.model.body)
         self.raw = stirred(AutoModelForCausalLM.from_pretrained(folder))
         self.tokenizer = load_tokenizer(folder)
@@ -177,7 +177,7 @@ def test_an_answer_that_was_not_ended_is_not_ended_by_learning_it(speakers: dict
     tokenizer = load_tokenizer(speakers[name])
     ids = tokenizer(" the food was good", add_special_tokens=False)["input_ids"]
     for room, end in ((0, []), (1, [tokenizer.eos_token_id]), (2, [tokenizer.eos_token_id])):
-        reader = reader_of(speakers[name], "generation", {"answer_tokens": len(ids) + room})
+        reader = setting_of(speakers[name], "generation", {"answer_tokens": len(ids) + room})
         ((_, learnt),), _ = reader.learnable(
             Labelled(reader.encode(inputs("good")), np.array(["the food was good"], object))
         )
@@ -207,7 +207,7 @@ def test_an_empty_answer_teaches_nothing_where_texts_have_no_end(speakers: dict[
 
 
 def test_prompts_lose_their_fronts_so_that_the_longest_answer_fits(speaker: Speaker) -> None:
-    reader = reader_of(speaker.folder, "generation", {"answer_tokens": 5}, context=20)
+    reader = setting_of(speaker.folder, "generation", {"answer_tokens": 5}, context=20)
     tokenizer, long = speaker.tokenizer, " ".join(["food"] * 40 + ["good"])
     cut, short = reader.encode(inputs(long, "the food"))
     whole = tokenizer(long)["input_ids"]
@@ -317,13 +317,13 @@ def test_answers_agree_if_they_are_the_same(speakers: dict[str, Path]) -> None:
 )
 def test_methods_without_a_meaning_here(method: Method, tune: str, told: str) -> None:
     with pytest.raises(UserError) as error:
-        Setting.refuse("mine", method, settings_with(tune=tune))
+        Setting.refuse("mine", method, hparams_with(tune=tune))
     assert str(error.value) == told
 
 
 @pytest.mark.parametrize("tune", ["full", "lora"])
 def test_methods_with_one(tune: str) -> None:
-    Setting.refuse("mine", Method(loss="cross_entropy", via="between"), settings_with(tune=tune))
+    Setting.refuse("mine", Method(loss="cross_entropy", via="between"), hparams_with(tune=tune))
 
 
 @pytest.mark.parametrize("name", ["bert", "masked", "modernbert"])
@@ -333,5 +333,5 @@ def test_encoders_are_refused(request: pytest.FixtureRequest, tmp_path: Path, na
         ModernBertForMaskedLM(ModernBertConfig(**sizes, pad_token_id=0)).save_pretrained(tmp_path)
     folder = tmp_path if name == "modernbert" else request.getfixturevalue(f"{name}_folder")
     with pytest.raises(MissingHeadError) as error:
-        LanguageHead.load_base(folder, SETTINGS, torch.Generator())
+        LanguageHead.load_base(folder, HPARAMS, torch.Generator())
     assert str(error.value) == f"{folder}: an encoder fills masks and cannot go on with a text"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoModel, AutoModelForCausalLM
 
-from tests.conftest import SETTINGS, WORDS, reader_of
+from tests.conftest import HPARAMS, WORDS, setting_of
 from w2s.core.files import PAIRS
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
@@ -30,7 +30,7 @@ def inputs(first: list[str], second: list[str]) -> pa.Table:
 
 def model_of(folder: Path) -> ScalarHead:
     """A reward model that says something."""
-    model = ScalarHead.load_base(folder, SETTINGS, torch.Generator()).eval()
+    model = ScalarHead.load_base(folder, HPARAMS, torch.Generator()).eval()
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     torch.nn.init.ones_(model.head.bias)
     return model
@@ -44,7 +44,7 @@ def test_it_is_found_by_name() -> None:
 def judge(request: pytest.FixtureRequest) -> tuple[Reader, ScalarHead, Callable[[str], float]]:
     """A reader, its model, and that model's reward of one text alone: no padding, no mask, nothing shared."""
     folder = request.getfixturevalue(f"{request.param}_folder")
-    reader, model, tokenizer = reader_of(folder, "preference"), model_of(folder), load_tokenizer(folder)
+    reader, model, tokenizer = setting_of(folder, "preference"), model_of(folder), load_tokenizer(folder)
     body, place = AutoModel.from_pretrained(folder).eval(), 0 if request.param == "bert" else -1
 
     @torch.no_grad()
@@ -102,7 +102,7 @@ def test_a_batch_may_be_cut_anywhere(embedded_folder: Path) -> None:
     model = model_of(embedded_folder)
     found = []
     for tokens in (1, 40, 10_000):
-        reader = reader_of(embedded_folder, "preference")
+        reader = setting_of(embedded_folder, "preference")
         model.budget.tokens = tokens
         found.append(reader.predict(model, reader.encode(inputs(*sides))))
     assert np.ptp(found[0]) > 0.1
@@ -111,7 +111,7 @@ def test_a_batch_may_be_cut_anywhere(embedded_folder: Path) -> None:
 
 
 def test_texts_too_long_lose_their_fronts(checkpoint: Path) -> None:
-    reader, tokenizer = reader_of(checkpoint, "preference", context=12), load_tokenizer(checkpoint)
+    reader, tokenizer = setting_of(checkpoint, "preference", context=12), load_tokenizer(checkpoint)
     long = " ".join(["good"] * 30 + ["poor", "fine"])
     ((cut, short), (other, _)) = reader.encode(inputs([long, "yes"], ["good food", long]))
     assert len(cut) == 12
@@ -135,6 +135,6 @@ def test_zero_shot_compares_how_likely_the_answers_follow_each_text(request: pyt
 
     sides = ["the food was", "room", "yes and no"], ["not", "a poor room is bad and", "the food"]
     expected = [odds(one) / (odds(one) + odds(two)) for one, two in zip(*sides, strict=True)]
-    found = reader_of(folder, "preference", {"answers": words}).untaught(inputs(*sides))
+    found = setting_of(folder, "preference", {"answers": words}).untaught(inputs(*sides))
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-6)

@@ -11,7 +11,7 @@ import yaml
 
 from stages import ceiling, student
 from stages import method as method_stage
-from tests.conftest import SETTINGS, WORDS
+from tests.conftest import HPARAMS, WORDS
 from w2s import settings
 from w2s.core import files
 from w2s.core import params as parameters
@@ -70,7 +70,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     content = {
         "grid": grid,
         "split": {"seed": 0, "supervisor": 48, "student": 48, "validation": 12, "test": 16},
-        "finetune": SETTINGS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
+        "finetune": HPARAMS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
         "evaluate": {"seed": 0, "resamples": 100, "confidence": 0.9, "smallest_gap": 0.1},
         "corpora": {"none": {"family": "reviews", "seed": 0, "documents": 1}},
         "tasks": {

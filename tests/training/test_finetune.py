@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tests.conftest import WORDS, reader_of, settings_with
+from tests.conftest import WORDS, setting_of, hparams_with
 from w2s.core import files
 from w2s.core.determinism import generator
 from w2s.core.errors import UserError
@@ -55,7 +55,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def reader_for(folder: Path, setting: str = "classification", **changes: object) -> Reader:
     task = {"answer_tokens": 5 if folder.name.startswith("embedded") else 20} if setting == "generation" else {}
-    return reader_of(folder, setting, task, **changes)
+    return setting_of(folder, setting, task, **changes)
 
 
 def read(reader: Reader, data: Path, setting: str, part: str) -> Labelled:
@@ -106,7 +106,7 @@ def folders(speakers: dict[str, Path], gpt2_folder: Path, bert_folder: Path) -> 
 
 
 def load_base(folder: Path, setting: str = "classification", **changes: object) -> Any:
-    return kind_of(setting, "here").HEAD.load_base(folder, settings_with(**changes), generator("adapters"))
+    return kind_of(setting, "here").HEAD.load_base(folder, hparams_with(**changes), generator("adapters"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -317,7 +317,7 @@ def test_every_way_to_tune_learns_and_is_restored_exactly(
     losses = curve(tmp_path / tune, "loss")
     assert np.mean([losses[step] for step in range(21, 25)]) < np.mean([losses[step] for step in range(1, 5)])
     reader = reader_for(folder, setting, **changes)
-    again = reader.HEAD.load_tuned(tmp_path / tune / "model", folder, settings_with(**changes))
+    again = reader.HEAD.load_tuned(tmp_path / tune / "model", folder, hparams_with(**changes))
     _, items = reader.inputs(data / setting / "test.parquet")
     assert np.array_equal(reader.predict(again, items), predicted(tmp_path / tune)[-1])
     examples, _ = reader.learnable(read(reader, data, setting, "test"))
@@ -352,7 +352,7 @@ def test_predictions_are_the_models_at_the_stated_steps(
     model = run("run", embedded_folder)
     steps = 3 * 4  # epochs × ⌈60 / 16⌉
     table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pydict()
-    ids, items = reader_of(embedded_folder).inputs(data / "classification" / "test.parquet")
+    ids, items = setting_of(embedded_folder).inputs(data / "classification" / "test.parquet")
     assert table["step"] == [step for step in (3, 6, 9, steps) for _ in range(25)]
     assert table["id"] == ids.to_pylist() * 4
     with torch.no_grad():
@@ -377,7 +377,7 @@ def curve(folder: Path, name: str) -> dict[int, float]:
 def test_curves(run: Run, tmp_path: Path, data: Path, embedded_folder: Path) -> None:
     model = run("run", embedded_folder, watched=True)
     assert set(curve(tmp_path / "run", "agreement")) == {3, 6, 9, 12}
-    reader = reader_of(embedded_folder)
+    reader = setting_of(embedded_folder)
     validation = read(reader, data, "classification", "validation")
     agrees = (reader.predict(model, validation.items) > 0.5) == (validation.labels > 0.5)
     assert curve(tmp_path / "run", "agreement")[12] == agrees.mean()
@@ -411,8 +411,8 @@ def test_half_precision_trains_full_precision_weights(
     full, half = predicted(tmp_path / "fp32")[-1], predicted(tmp_path / "bf16")[-1]
     assert 0 < np.abs(full - half).max() < 0.1
     changes = {"tune": tune, "precision": "bf16"}
-    reader = reader_of(embedded_folder, **changes)
-    again = ScalarHead.load_tuned(tmp_path / "bf16" / "model", embedded_folder, settings_with(**changes))
+    reader = setting_of(embedded_folder, **changes)
+    again = ScalarHead.load_tuned(tmp_path / "bf16" / "model", embedded_folder, hparams_with(**changes))
     assert np.array_equal(reader.predict(again, reader.inputs(data / "classification" / "test.parquet")[1]), half)
 
 
