@@ -10,37 +10,46 @@ from w2s.core.checks import load
 from w2s.core.stage import run
 from w2s.core.validation import options_of
 from w2s.data import tasks
+from w2s.data.questions import Example, digest
 from w2s.data.split import divide
-from w2s.data.tasks import Example, Stream, digest
+from w2s.data.tasks import Stream
 
 
 def main(task: str) -> None:
     params = load()
-    entry, where = params.tasks[task], f"params.yaml: tasks.{task}"
+    where = f"params.yaml: tasks.{task}"
+    entry = params.tasks[task]
     family = tasks.family(entry.family, f"{where}.family")
     corpus = params.corpora[entry.corpus] if entry.corpus else None
     stream = family.examples(params.split, corpus, where, **options_of(family.examples, entry, where))
     parts = divide(stream, params.split, where)
-    for name, examples in parts.items():
-        ids, groups = [example.id for example in examples], [example.group for example in examples]
-        columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
-        schema, truth = files.strings("id", *columns, "group"), [example.answer for example in examples]
-        files.write(files.inputs(task, name), schema, {"id": ids, **columns, "group": groups})
-        if isinstance(truth[0], str):
-            files.write(files.truth(task, name), files.ANSWERS, {"id": ids, "answer": truth})
-        else:
-            files.write(files.truth(task, name), files.LABELS, {"id": ids, "p": [float(true) for true in truth]})
-    texts = unlabelled(stream, parts["student"])
+    for part, examples in parts.items():
+        write_part(task, part, examples)
+    texts = unlabelled_texts(stream, parts["student"])
     ids = [digest(text) for text in texts]
     files.write(files.texts(task), files.strings("id", "text"), {"id": ids, "text": texts})
-    counts = {name: len(examples) for name, examples in parts.items()}
+    counts = {part: len(examples) for part, examples in parts.items()}
     files.write_json(files.source(task), stream.source | {"examples": counts})
 
 
-def unlabelled(stream: Stream, students: list[Example]) -> list[str]:
-    """Distinct texts without labels: two for each of the student's examples, or the texts that these show."""
-    shown = (text for example in students for text in example.inputs.values())
-    return list(dict.fromkeys(shown if stream.texts is None else islice(stream.texts, 2 * len(students))))
+def write_part(task: str, part: str, examples: list[Example]) -> None:
+    """Write the inputs of one part, and its truth in a file of its own."""
+    ids = [example.id for example in examples]
+    groups = [example.group for example in examples]
+    columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
+    schema = files.strings("id", *columns, "group")
+    files.write(files.inputs(task, part), schema, {"id": ids, **columns, "group": groups})
+    in_words = isinstance(examples[0].answer, str)
+    labels = files.ANSWERS if in_words else files.LABELS
+    truth = [example.answer if in_words else float(example.answer) for example in examples]
+    files.write(files.truth(task, part), labels, {"id": ids, files.answer_column(labels): truth})
+
+
+def unlabelled_texts(stream: Stream, students: list[Example]) -> list[str]:
+    """Distinct texts without labels: two for each of the student's examples, or the texts of its own inputs."""
+    if stream.unlabelled is None:
+        return list(dict.fromkeys(text for example in students for text in example.inputs.values()))
+    return list(dict.fromkeys(islice(stream.unlabelled, 2 * len(students))))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ def main(task: str, weak: str, seed: int) -> None:
         path = files.weak_labels(task, of, seed) / f"{part}.parquet"
         truth = files.read_labels(files.truth(task, part))
         given = files.aligned(files.read_labels(path), truth["id"], path)
-        p = simulated.labels(weak, truth["p"].to_numpy(), given, numpy_generator("simulate", task, weak, part, seed))
+        p = simulated.simulated_labels(
+            weak, truth["p"].to_numpy(), given, numpy_generator("simulate", task, weak, part, seed)
+        )
         out = files.weak_labels(task, weak, seed) / f"{part}.parquet"
         files.write(out, files.LABELS, {"id": truth["id"], "p": p})
 

@@ -40,6 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]
 
 
+TASK = {"family": "mine", "answers": {"true": ["Yes"], "false": ["No"]}, "answer_tokens": 16}
 HPARAMS = Finetune(
     tune="full",
     lora={"rank": 2, "alpha": 4},
@@ -80,7 +81,7 @@ def setting_of(
     )
     params = Params.model_construct(
         finetune=hparams_with(**changes),
-        tasks={"mine": Task(family="mine", setting=setting, **task or {})},
+        tasks={"mine": Task(**TASK | {"setting": setting} | (task or {}))},
         models={folder.name: model},
         methods={},
     )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from w2s.core.determinism import numpy_generator
 from w2s.core.errors import UserError
-from w2s.data.simulated import ERRORS, known, labels
+from w2s.data.simulated import ERRORS, require_known, simulated_labels
 
 EXAMPLES = st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60)
 
@@ -17,7 +17,7 @@ def wrong(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def simulated(name: str, truth: np.ndarray, weak: np.ndarray, seed: int = 0) -> np.ndarray:
-    return labels(name, truth, weak, numpy_generator("test", seed))
+    return simulated_labels(name, truth, weak, numpy_generator("test", seed))
 
 
 def split(examples: list[tuple[bool, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +54,7 @@ def test_errors_fall_anywhere(name: str) -> None:
     rng = np.random.default_rng(0)
     truth = np.repeat([0.0, 1.0], 50)
     weak = np.where(np.arange(100) % 50 < 15, 1 - truth, truth) * 0.8 + 0.1  # 30 % wrong in both classes
-    drawn = np.stack([labels(name, truth, weak, rng) for _ in range(2000)])
+    drawn = np.stack([simulated_labels(name, truth, weak, rng) for _ in range(2000)])
     share = (drawn != truth).mean(0)
     assert np.abs(share - 0.3).max() < 4.5 * np.sqrt(0.3 * 0.7 / 2000)
     assert np.array_equal(simulated(name, truth, weak, 1), simulated(name, truth, weak, 1))
@@ -62,6 +62,6 @@ def test_errors_fall_anywhere(name: str) -> None:
 
 
 def test_an_unknown_one() -> None:
-    known([*ERRORS], "grid.simulated.weak")
+    require_known([*ERRORS], "grid.simulated.weak")
     with pytest.raises(UserError, match=r"^grid.simulated.weak: unknown name 'rare-errors' .*random-errors"):
-        known(["random-errors", "rare-errors"], "grid.simulated.weak")
+        require_known(["random-errors", "rare-errors"], "grid.simulated.weak")

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from w2s.core.errors import UserError
-from w2s.data.sources import Row, rows
+from w2s.data.sources import Row, shuffled_rows
 
 CONTENT = [{"text": text, "label": index % 3} for index, text in enumerate(["None", "NA", "", 'a "b", c', "ü\nx", "1"])]
 
@@ -36,7 +36,7 @@ KINDS = {"rows.parquet": parquet, "rows.jsonl": lines, "rows.json": listed, "row
 
 
 def taken(*paths: Path, seed: str = "x") -> list[Row]:
-    return list(rows(paths, random.Random(seed), "params.yaml: tasks.mine"))
+    return list(shuffled_rows(paths, random.Random(seed), "params.yaml: tasks.mine"))
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -80,7 +80,7 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
     parquet(tmp_path / "a.parquet", CONTENT)
-    stream = rows([tmp_path / "a.parquet"], random.Random(0), "here")
+    stream = shuffled_rows([tmp_path / "a.parquet"], random.Random(0), "here")
     next(stream)
     assert any((tmp_path / "tmp").iterdir())
     stream.close()

@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from w2s.core.errors import UserError
 from w2s.core.params import Split
 from w2s.core.validation import validate
+from w2s.data.questions import Example, Origin
 from w2s.data.split import divide
-from w2s.data.tasks import Example
 
 NAMES = ("supervisor", "student", "validation", "test")
 sizes = st.builds(
     lambda halves: dict(zip(NAMES, (2 * h for h in halves), strict=True)), st.tuples(*[st.integers(1, 6)] * 4)
 )
-labels = st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from([None, True, False]))
+labels = st.tuples(st.integers(0, 9), st.booleans(), st.sampled_from(Origin))
 
 
-def example(index: int, group: object, true: bool, held_out: bool | None = None) -> Example:
-    return Example(str(index), {"text": f"text {index}"}, str(group), true, held_out)
+def example(index: int, group: object, true: bool, origin: Origin = Origin.ANY) -> Example:
+    return Example({"text": f"text {index}"}, true, str(group), str(index), origin)
 
 
 def endless() -> Iterator[Example]:
@@ -44,7 +44,8 @@ def test_parts_are_full_balanced_and_share_no_group(counts: dict[str, int], draw
     for name, part in parts.items():
         positions = [order.index(item.id) for item in part]
         assert positions == sorted(set(positions)), "in the order drawn, nothing twice"
-        assert {item.held_out for item in part} <= ({None, True} if name == "test" else {None, False})
+        own = Origin.TEST if name == "test" else Origin.TRAIN
+        assert {item.origin for item in part} <= {Origin.ANY, own}
     homes = [{item.group for item in part} for part in parts.values()]
     assert all(one.isdisjoint(two) for one, two in itertools.combinations(homes, 2))
 
@@ -69,18 +70,18 @@ def test_a_rare_class_decides_how_much_there_is() -> None:
 
 
 def test_groups_of_the_public_test_split_never_train() -> None:
-    held_out = [example(index, index % 20, index % 2 == 0, True) for index in range(200)]
-    train = [example(1000 + index, index % 40, index // 40 % 2 == 0, False) for index in range(400)]
-    parts = parts_of(held_out + train, supervisor=40, student=40, validation=20, test=10)
+    tested = [example(index, index % 20, index % 2 == 0, Origin.TEST) for index in range(200)]
+    train = [example(1000 + index, index % 40, index // 40 % 2 == 0, Origin.TRAIN) for index in range(400)]
+    parts = parts_of(tested + train, supervisor=40, student=40, validation=20, test=10)
     assert len(parts["test"]) == 10
     for name in ("supervisor", "student", "validation"):
         assert {int(item.group) for item in parts[name]} <= set(range(20, 40)), name
 
 
 def test_a_group_stays_where_it_came_first() -> None:
-    train = [example(index, index % 20, index // 20 % 2 == 0, False) for index in range(200)]
-    held_out = [example(1000 + index, index % 30, index // 30 % 2 == 0, True) for index in range(120)]
-    parts = parts_of(train + held_out, supervisor=40, student=40, validation=20, test=20)
+    train = [example(index, index % 20, index // 20 % 2 == 0, Origin.TRAIN) for index in range(200)]
+    tested = [example(1000 + index, index % 30, index // 30 % 2 == 0, Origin.TEST) for index in range(120)]
+    parts = parts_of(train + tested, supervisor=40, student=40, validation=20, test=20)
     assert {int(item.group) for item in parts["test"]} <= set(range(20, 30))
 
 
@@ -94,7 +95,7 @@ def test_a_group_stays_where_it_came_first() -> None:
             "student wants 4, half of them true, and got 0 true and 0 false",
         ),
         (
-            [example(k, k, k % 2 == 0, False) for k in range(99)],
+            [example(k, k, k % 2 == 0, Origin.TRAIN) for k in range(99)],
             "test wants 2, half of them true, and got 0 true and 0 f",
         ),
     ],

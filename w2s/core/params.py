@@ -174,18 +174,21 @@ class Evaluate(Strict):
 
 
 class Corpus(Open):
-    """The text an embedded ladder is pretrained on, and the language it is written in."""
+    """The text an embedded ladder is pretrained on; the remaining keys are the options of its language."""
 
-    family: Name = Field(description="a file in w2s/data/corpora")
+    family: Name = Field(description="a file in w2s/data/corpora: the language")
     seed: Seed = Field(description="draws lexicon and documents")
-    documents: Count = Field(description="size; a model that takes more sees documents again")
+    documents: Count = Field(description="size; a model whose pretraining takes more sees documents again")
 
 
 class Answers(Strict):
-    """Words that answer a text by its continuation, for reading a base model without finetuning it."""
+    """Words that continue a text as its answer, by which a base model is read without finetuning (zero-shot, few-shot).
 
-    true: NonEmptyList[Word]
-    false: NonEmptyList[Word]
+    Few-shot prompts show the first of each.
+    """
+
+    true: NonEmptyList[Word] = Field(description="words that mean yes")
+    false: NonEmptyList[Word] = Field(description="words that mean no")
 
 
 class Task(Open):
@@ -194,11 +197,20 @@ class Task(Open):
     family: Name = Field(description="a file in w2s/data/tasks")
     setting: Name = Field(description="a file in w2s/settings")
     corpus: Name | None = Field(default=None, description="for generated tasks: the language in `corpora`")
-    answers: Answers = Field(
-        default=Answers(true=["Yes"], false=["No"]), description="what the zero-shot control compares"
+    answers: Answers | None = Field(
+        default=None, description="classification and preference: the words that mean yes and no to a base model"
     )
-    answer_tokens: Count = Field(default=16, description="tokens that an answer in words may take at most")
+    answer_tokens: Count | None = Field(
+        default=None, description="generation: tokens that an answer in words may take at most"
+    )
     finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this task")
+
+    @model_validator(mode="after")
+    def _answered_as_its_setting_needs(self) -> Self:
+        needed = {"classification": "answers", "preference": "answers", "generation": "answer_tokens"}.get(self.setting)
+        if needed and getattr(self, needed) is None:
+            raise ValueError(f"{needed} is missing, which a {self.setting} task needs")
+        return self
 
 
 class Embedded(Strict):

@@ -10,9 +10,10 @@ from typing import Any
 
 from w2s.core.errors import UserError
 
-READERS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
-OPTIONS = {"csv": {"keep_default_na": False}}  # a text may be "None" or "NA"
-CHUNK = 1000
+FORMATS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "csv"}
+# A text may be "None" or "NA".
+LOAD_OPTIONS = {"csv": {"keep_default_na": False}}
+ROWS_AT_A_TIME = 1000
 
 
 class Row(dict[str, Any]):
@@ -21,40 +22,46 @@ class Row(dict[str, Any]):
     def __getitem__(self, column: str) -> Any:
         value = self.get(column)
         if value is None:
-            raise ValueError(
-                f"column '{column}' is {'empty' if column in self else 'missing: it has ' + ', '.join(self)}"
-            )
+            fault = "empty" if column in self else f"missing: it has {', '.join(self)}"
+            raise ValueError(f"column '{column}' is {fault}")
         return value
 
 
-def rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iterator[Row]:
-    """Every row of files of one kind, shuffled by `rng`; raises `UserError` for one that cannot be read."""
+def shuffled_rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iterator[Row]:
+    """Every row of files of one format, shuffled by `rng`; raises `UserError` for a file that cannot be read."""
     import datasets  # heavy
     import pyarrow as pa
 
-    kinds = {Path(path.name.removesuffix(".gz")).suffix for path in paths}
-    if len(kinds) > 1 or not kinds <= READERS.keys():
-        raise UserError(
-            f"{where}: files must be all Parquet, all JSON or all CSV, named so ({', '.join(READERS)}); found "
-            + ", ".join(path.name for path in paths[:5])
-        )
-    kind = READERS[kinds.pop()]
+    file_format = _format(paths, where)
     datasets.disable_progress_bars()
     with TemporaryDirectory() as cache:
         try:
             table = datasets.load_dataset(
-                kind,
+                file_format,
                 data_files={"rows": [glob.escape(str(path)) for path in paths]},
                 split="rows",
                 cache_dir=cache,
-                **OPTIONS.get(kind, {}),
+                **LOAD_OPTIONS.get(file_format, {}),
             )
         except (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError) as error:
             cause = " ".join(str(error.__cause__ or error).split())[:200]
             names = ", ".join(path.name for path in paths)
-            raise UserError(f"{where}: {names} cannot be read as {kind} ({cause})") from None
-        gc.collect()  # Arrow's scanner, which at the interpreter's end would now and then abort it (apache/arrow#45214)
+            raise UserError(f"{where}: {names} cannot be read as {file_format} ({cause})") from None
+        # Frees Arrow's scanner, which would now and then abort the interpreter at its end (apache/arrow#45214).
+        gc.collect()
+        # Not Dataset.shuffle, whose order follows NumPy's version.
         order = sorted(range(len(table)), key=lambda _: rng.random())
-        for start in range(0, len(table), CHUNK):
-            columns = table[order[start : start + CHUNK]]
-            yield from (Row(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+        for start in range(0, len(table), ROWS_AT_A_TIME):
+            columns = table[order[start : start + ROWS_AT_A_TIME]]
+            yield from (Row(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
+
+
+def _format(paths: Sequence[Path], where: str) -> str:
+    """The format that all files have, by their names; raises `UserError` where they differ."""
+    suffixes = {Path(path.name.removesuffix(".gz")).suffix for path in paths}
+    if len(suffixes) > 1 or not suffixes <= FORMATS.keys():
+        raise UserError(
+            f"{where}: files must be all Parquet, all JSON or all CSV, named so ({', '.join(FORMATS)}); found "
+            + ", ".join(path.name for path in paths[:5])
+        )
+    return FORMATS[suffixes.pop()]

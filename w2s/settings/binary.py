@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from w2s.core import files
+from w2s.core.params import Answers
 from w2s.models.batches import encode
 from w2s.models.heads import ScalarHead
 from w2s.models.zero_shot import next_words
@@ -63,10 +64,16 @@ class Binary(Setting):
     def feature_batch(self, model: ScalarHead, items: Sequence[Item]) -> np.ndarray:
         """What the head reads of one batch, fp32 [batch, hidden]."""
 
+    @property
+    def answer_words(self) -> Answers:
+        """The task's words for yes and no."""
+        # Validation refuses a task of these settings without them.
+        assert self.task.answers is not None
+        return self.task.answers
+
     def answer_word(self, true: bool) -> str:
         """The first of the task's words for an answer."""
-        answers = self.task.answers
-        return (answers.true if true else answers.false)[0]
+        return (self.answer_words.true if true else self.answer_words.false)[0]
 
     def encode_texts(self, texts: list[str]) -> list[list[int]]:
         """Each text's token ids; of a text longer than the context the end, where the question stands."""
@@ -74,7 +81,7 @@ class Binary(Setting):
 
     def log_odds(self, texts: list[str]) -> np.ndarray:
         """Log-odds [texts], by the base model, that one of the task's true answer words comes next, not a false one."""
-        words = self.task.answers
+        words = self.answer_words
         scores = next_words(self.base, texts, [*words.true, *words.false], self.hparams, self.max_context)
         true, false = np.split(scores, [len(words.true)], axis=1)
         return np.logaddexp.reduce(true, axis=1) - np.logaddexp.reduce(false, axis=1)

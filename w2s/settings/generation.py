@@ -40,9 +40,9 @@ class Generation(Setting):
 
     def __init__(self, params: Params, task: str, model: str, method: str | None, bases: Path) -> None:
         super().__init__(params, task, model, method, bases)
-        if self.task.answer_tokens >= self.max_context:
+        if self.answer_tokens >= self.max_context:
             raise UserError(
-                f"params.yaml: tasks.{task}.answer_tokens: {self.task.answer_tokens} leave no room for a prompt in the "
+                f"params.yaml: tasks.{task}.answer_tokens: {self.answer_tokens} leave no room for a prompt in the "
                 f"{self.max_context} tokens that {model} reads"
             )
 
@@ -51,14 +51,21 @@ class Generation(Setting):
         if hparams.tune == "head":
             raise UserError("params.yaml: tune: head has nothing to learn in generation, whose models answer in words")
 
+    @property
+    def answer_tokens(self) -> int:
+        """Tokens that an answer may take at most."""
+        # Validation refuses a task of this setting without.
+        assert self.task.answer_tokens is not None
+        return self.task.answer_tokens
+
     def encode(self, inputs: pa.Table) -> list[Item]:
         """Prompts, cut at the front so that the longest answer fits behind them."""
-        room = self.max_context - self.task.answer_tokens
+        room = self.max_context - self.answer_tokens
         prompts = encode(self.tokenizer, inputs["text"].to_pylist(), room, keep="end")
         return [Item(prompt, []) for prompt in prompts]
 
     def length(self, item: Item) -> int:
-        return len(item.prompt) + self.task.answer_tokens
+        return len(item.prompt) + self.answer_tokens
 
     def training_targets(self, examples: Examples) -> tuple[list[Item], Tensor]:
         """Each answer is tokenised as it stands after a word, and ends with the tokenizer's end of text, if it has one.
@@ -66,7 +73,7 @@ class Generation(Setting):
         A supervisor's answer may take more tokens than `answer_tokens` in another tokenizer, and is cut; a true one
         raises `UserError`.
         """
-        limit = self.task.answer_tokens
+        limit = self.answer_tokens
         eos = self.tokenizer.eos_token_id
         end = [] if eos is None else [eos]
         after_a_word = ["x", *(f"x {answer}" for answer in examples.labels)]
@@ -108,7 +115,7 @@ class Generation(Setting):
         # Padding on the left: reversed prompts are padded on the right and reversed back.
         padded = pad_batch([item.prompt[::-1] for item in items], self.pad, device())
         ids, mask = (tensor.flip(1) for tensor in padded)
-        answers = model.generate(ids, mask, self.task.answer_tokens, self.pad, self.tokenizer.eos_token_id)
+        answers = model.generate(ids, mask, self.answer_tokens, self.pad, self.tokenizer.eos_token_id)
         texts = self.tokenizer.batch_decode(answers, skip_special_tokens=True)
         return np.array([text.strip() for text in texts], object)
 

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from w2s.data.tasks import Example
+from w2s.data.questions import Example
 
 ASKED = re.compile(r"\nAnswer: (?P<answer>.*)\nIs this answer right\?", re.DOTALL)
 FORMS = {

@@ -17,8 +17,9 @@ from w2s.core.errors import UserError
 from w2s.core.params import Split, Task
 from w2s.core.validation import options_of
 from w2s.data import tasks
+from w2s.data.questions import Example, Origin, Pair, Puzzle
 from w2s.data.split import divide
-from w2s.data.tasks import Example, Pair, Puzzle, hh_rlhf, lichess
+from w2s.data.tasks import hh_rlhf, lichess
 
 SPLIT = Split(seed=0, supervisor=40, student=40, validation=10, test=40)
 ROWS = 240
@@ -77,9 +78,9 @@ def test_the_order_of_a_pair_does_not_predict_which_is_better(name: str, read: R
         chosen, rejected = ("first", "second") if example.answer else ("second", "first")
         assert example.inputs[chosen] in better
         assert example.inputs[rejected] not in better
-    flags = [example.held_out for example in examples]
-    assert set(flags) == {True, False}
-    assert flags == sorted(flags, reverse=True)
+    tested = [example.origin is Origin.TEST for example in examples]
+    assert {example.origin for example in examples} == {Origin.TRAIN, Origin.TEST}
+    assert tested == sorted(tested, reverse=True)
 
 
 def _rows(name: str, split: str) -> list[Row]:
@@ -88,10 +89,10 @@ def _rows(name: str, split: str) -> list[Row]:
 
 def test_a_pair_is_known_in_either_order_and_drawn_in_both() -> None:
     rng = random.Random(0)
-    drawn = [item for _ in range(400) for item in Pair("good", "bad", "g").drawn(rng)]
+    drawn = [item for _ in range(400) for item in Pair("good", "bad", "g").examples(rng)]
     assert {(item.inputs["first"], item.answer) for item in drawn} == {("good", True), ("bad", False)}
     assert near(sum(item.answer for item in drawn), 400)
-    assert Pair("same ", "same", "g").drawn(rng) == []
+    assert Pair("same ", "same", "g").examples(rng) == []
 
 
 def test_pairs_that_are_alike_are_left_out(read: Read) -> None:
@@ -122,7 +123,7 @@ def test_pairs_share_a_prompt_and_are_grouped_by_how_it_begins(chosen: str, reje
 
 
 def test_turns_of_one_conversation_are_one_group(read: Read) -> None:
-    examples = [example for example in read("hh_rlhf_helpful") if not example.held_out]
+    examples = [example for example in read("hh_rlhf_helpful") if example.origin is Origin.TRAIN]
     questions = {example.group: set() for example in examples}
     for example in examples:
         questions[example.group].add(example.inputs["first"].split("\n\nAssistant:")[0])
@@ -165,7 +166,7 @@ def test_answers_are_legal_moves_in_the_position_shown(notation: str, read: Read
         assert board.is_valid()
         assert number == f"{board.fullmove_number}{'.' if board.turn else '...'}"
         board.push_uci(example.answer) if notation == "uci" else board.push_san(example.answer)
-        assert example.held_out is None
+        assert example.origin is Origin.ANY
     assert len({example.group for example in examples}) in range(ROWS // 2 - 5, ROWS // 2 + 1)
 
 
@@ -194,7 +195,7 @@ def test_mates_are_those_of_the_rules() -> None:
             board.push(move)
             mates += [move] if board.is_checkmate() else []
             board.pop()
-        assert lichess.mating(board) == mates
+        assert lichess.mating_moves(board) == mates
         found += bool(mates)
     assert found > 3
 
@@ -226,7 +227,7 @@ def test_wrong_options_are_told(options: dict, told: str, read: Read) -> None:
 
 
 def test_divide_counts_texts_plainly() -> None:
-    examples = [Example(str(k), {"text": str(k)}, str(k // 2), f"answer {k % 7}") for k in range(60)]
+    examples = [Example({"text": str(k)}, f"answer {k % 7}", str(k // 2), str(k)) for k in range(60)]
     parts = divide(examples, Split(seed=0, supervisor=10, student=10, validation=4, test=6), "here")
     assert [len(part) for part in parts.values()] == [10, 10, 4, 6]
     parts = divide(examples, Split(seed=0, supervisor=100, student=100, validation=40, test=60), "here")

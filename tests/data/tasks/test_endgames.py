@@ -15,8 +15,9 @@ from w2s.core.errors import UserError
 from w2s.core.params import Corpus, Split
 from w2s.data.corpora import _boards, language
 from w2s.data.corpora import endgames as written
+from w2s.data.questions import Example
 from w2s.data.split import divide
-from w2s.data.tasks import Example, endgames
+from w2s.data.tasks import endgames
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 DOCUMENTS_SHA = "32e1a8358465322f57e0b6d75a72f63535806bb4d012dedcf4a111a83d926edc"
@@ -72,12 +73,12 @@ def test_the_answer_is_the_only_mate(seed: int) -> None:
 
 
 def test_every_board_has_all_its_legal_moves() -> None:
-    dice = written.Dice("test")
-    kinds, squares = (column[:700] for column in written.drawn(dice))
+    rng = written.CounterRNG("test")
+    kinds, squares = (column[:700] for column in written.sample_boards(rng))
     moves = _boards.legal(kinds, squares)
     check, mate = _boards.effects(kinds, squares, moves)
     mates = _boards.mates(kinds, squares)
-    for number, words in enumerate(written.said(written.board(kinds, squares))):
+    for number, words in enumerate(written.to_texts(written.board_words(kinds, squares))):
         board, found = read(words.split()), {}
         for move in list(board.legal_moves):
             board.push(move)
@@ -133,12 +134,12 @@ def test_no_board_of_the_task_is_in_the_corpus_or_twice_even_turned_or_mirrored(
 
 
 def test_a_board_has_one_name_however_it_is_turned() -> None:
-    kinds, squares = written.drawn(written.Dice("turn"))
+    kinds, squares = written.sample_boards(written.CounterRNG("turn"))
     names = _boards.canonical(kinds, squares)
     for turn in _boards.SYMMETRIES:
         assert np.array_equal(_boards.canonical(kinds, turn[squares]), names)
-    said = [words.split() for words in written.said(written.board(kinds[:400], squares[:400]))]
-    assert len(classes(said)) == len(set(names[:400].tolist()))
+    boards = [words.split() for words in written.to_texts(written.board_words(kinds[:400], squares[:400]))]
+    assert len(classes(boards)) == len(set(names[:400].tolist()))
 
 
 def test_parts_share_no_board() -> None:

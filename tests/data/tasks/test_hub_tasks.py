@@ -19,8 +19,9 @@ from w2s.core.errors import UserError
 from w2s.core.params import Split, Task
 from w2s.core.validation import options_of
 from w2s.data import tasks
+from w2s.data.questions import Choice, Example, Origin, Statement, yes_no_prompt
+from w2s.data.reading import hub_examples
 from w2s.data.split import divide
-from w2s.data.tasks import Choice, Example, Statement
 
 HUB = {name: task for name, task in load().tasks.items() if "repository" in task.options}
 ENTRIES = {name: task for name, task in HUB.items() if task.setting == "classification"}
@@ -74,15 +75,15 @@ def test_texts_ask_a_yes_or_no_question_and_are_distinct(name: str, examples: di
 def test_parts_share_no_group_are_balanced_and_test_on_the_test_split(
     name: str, examples: dict[str, list[Example]]
 ) -> None:
-    flags = [example.held_out for example in examples[name]]
-    assert flags == sorted(flags, reverse=True), "held-out examples come first"
-    assert set(flags) == {True, False}
+    tested = [example.origin is Origin.TEST for example in examples[name]]
+    assert tested == sorted(tested, reverse=True), "examples of test files come first"
+    assert {example.origin for example in examples[name]} == {Origin.TRAIN, Origin.TEST}
     parts = divide(examples[name], SPLIT, name)
     groups = [{example.group for example in part} for part in parts.values()]
     assert all(one.isdisjoint(two) for one, two in itertools.combinations(groups, 2))
     for part, members in parts.items():
         assert sum(example.answer for example in members) * 2 == len(members) >= 10, part
-        assert {example.held_out for example in members} == {part == "test"}
+        assert {example.origin for example in members} == {Origin.TEST if part == "test" else Origin.TRAIN}
 
 
 @every
@@ -127,14 +128,14 @@ LEAKS = {
     "label in front": lambda row: Choice(row["question"], row["correct_answer"], [f"(C) {row['distractor1']}"], "g"),
     "length": lambda row: Choice(row["question"], row["correct_answer"], [row["support"] + "."], row["question"]),
     "digits": lambda row: Statement(
-        tasks.asked(row["question"], "12" if len(row["support"]) % 2 else "a x"), len(row["support"]) % 2 == 1, "g"
+        yes_no_prompt(row["question"], "12" if len(row["support"]) % 2 else "a x"), len(row["support"]) % 2 == 1, "g"
     ),
 }
 
 
 @pytest.mark.parametrize("feature", LEAKS)
 def test_a_planted_leak_is_found(feature: str, examples: dict[str, list[Example]]) -> None:
-    leaky = tasks.hub(lambda row: [LEAKS[feature](row)])
+    leaky = hub_examples(lambda row: [LEAKS[feature](row)])
     assert feature in betrayals(drawn("sciq", examples=leaky))
     assert betrayals(examples["sciq"]) == []
 
@@ -147,8 +148,8 @@ def test_a_planted_leak_is_found(feature: str, examples: dict[str, list[Example]
     ],
 )
 def test_rows_about_one_text_are_a_group(name: str, rows: int, examples: dict[str, list[Example]]) -> None:
-    for held_out in (True, False):
-        groups = {example.group for example in examples[name] if example.held_out == held_out}
+    for origin in (Origin.TEST, Origin.TRAIN):
+        groups = {example.group for example in examples[name] if example.origin is origin}
         assert len(groups) == -(-ROWS // rows)
 
 
@@ -292,7 +293,7 @@ def test_several_patterns_are_all_read(cache: Path) -> None:
     with pytest.raises(UserError, match="must be all Parquet, all JSON or all CSV"):
         drawn("sciq", entry=entry)
     both = entry.model_copy(update={"train": ["more/*.jsonl", "data/t.jsonl"], "test": "data/test-*.parquet"})
-    assert sum(not example.held_out for example in drawn("sciq", entry=both)) == 10
+    assert sum(example.origin is Origin.TRAIN for example in drawn("sciq", entry=both)) == 10
 
 
 def test_importing_tasks_is_light() -> None:

@@ -14,12 +14,13 @@ from w2s.core.errors import UserError
 from w2s.core.params import Split, Task
 from w2s.core.validation import options_of
 from w2s.data import tasks
+from w2s.data.questions import Example, Origin
 from w2s.data.split import divide
-from w2s.data.tasks import Example
 
 SPLIT = Split(seed=0, supervisor=40, student=40, validation=10, test=20)
 WHERE = "params.yaml: tasks.mine"
 LABELLED = {"text": "{premise} Does it follow that {hypothesis}?", "label": "label", "positive": ["entailment"]}
+YES_NO = {"true": ["Yes"], "false": ["No"]}
 LISTED = {"text": "Question: {question}", "choices": "options", "answer": "answer"}
 SPREAD = {"text": "Question: {question}", "choices": ["a", "b", "c"], "answer": "answer"}
 
@@ -66,7 +67,7 @@ def save(name: str, rows: list[dict[str, Any]]) -> str:
 
 def drawn(**options: Any) -> list[Example]:
     family = tasks.family("local", WHERE)
-    entry = Task(family="local", setting="classification", **options)
+    entry = Task(family="local", setting="classification", answers=YES_NO, **options)
     return list(family.examples(SPLIT, None, WHERE, **options_of(family.examples, entry, WHERE)))
 
 
@@ -76,7 +77,7 @@ def test_rows_that_are_statements(kind: str) -> None:
     examples = drawn(file=save(f"mine.{kind}", rows), group="premise", **LABELLED)
     truth = {f"{row['premise']} Does it follow that {row['hypothesis']}?": row["label"] == "entailment" for row in rows}
     assert {example.inputs["text"]: example.answer for example in examples} == truth
-    assert {example.held_out for example in examples} == {None}
+    assert {example.origin for example in examples} == {Origin.ANY}
     assert len({example.group for example in examples}) == 80
     parts = divide(examples, SPLIT, WHERE)
     groups = [{example.group for example in part} for part in parts.values()]
@@ -107,9 +108,9 @@ def test_a_file_of_its_own_for_the_test_part() -> None:
     examples = drawn(
         file=save("a.csv", inferences() + shared), test=save("b.jsonl", inferences(60, "y") + shared), **LABELLED
     )
-    assert [example.held_out for example in examples] == [True] * 90 + [False] * 240
+    assert [example.origin for example in examples] == [Origin.TEST] * 90 + [Origin.TRAIN] * 240
     parts = divide(examples, SPLIT, WHERE)
-    assert {part: {e.held_out for e in members} for part, members in parts.items()}["test"] == {True}
+    assert {example.origin for example in parts["test"]} == {Origin.TEST}
     assert {e.inputs["text"] for e in parts["test"]}.isdisjoint(
         {e.inputs["text"] for p in ("supervisor", "student") for e in parts[p]}
     )

@@ -11,16 +11,19 @@ from w2s.core.errors import UserError
 from w2s.core.params import Corpus, Split, Task
 from w2s.core.validation import options_of
 from w2s.data.corpora import reviews as written
-from w2s.data.tasks import Example, Stream, preferences
+from w2s.data.questions import Example
+from w2s.data.tasks import Stream, preferences
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 PAIRS_SHA = "aa500434f96571cfa2eec1b0979b9d6ab9f08fa7eaf438d0a0aa6ea6e23d9e7f"
 TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
+ANSWERS = {"true": ["happy"], "false": ["sad"]}
+OPTIONS = {"certainty": 0.88, "alike": 0.2, "easy": 0.5}
 CUES = (written.CUE, preferences.HARD_CUE)
 
 
 def stream(language: Corpus, seed: int = 0, **options: float) -> Stream:
-    entry = Task(family="preferences", setting="preference", **options)
+    entry = Task(family="preferences", setting="preference", answers=ANSWERS, **OPTIONS | options)
     split, options = SPLIT.model_copy(update={"seed": seed}), options_of(preferences.examples, entry, "here")
     return preferences.examples(split, language, "here", **options)
 
@@ -31,7 +34,7 @@ def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list
 
 def unlabelled(count: int, language: Corpus, seed: int = 0, **options: float) -> list[tuple[str, ...]]:
     """Unlabelled texts as body, cue and verdict."""
-    texts = itertools.islice(stream(language, seed, **options).texts, count)
+    texts = itertools.islice(stream(language, seed, **options).unlabelled, count)
     return [re.fullmatch(f"(.*)({'|'.join(map(re.escape, CUES))}) ([a-z]+)", text).groups() for text in texts]
 
 
@@ -113,7 +116,7 @@ def test_no_text_occurs_twice_or_in_the_corpus() -> None:
 def test_the_bits_are_pinned_and_follow_from_the_seed() -> None:
     made = stream(corpus())
     pairs = (f"{e.id} {e.inputs} {e.group} {e.answer}" for e in itertools.islice(made, 1000))
-    for lines, digest in ((pairs, PAIRS_SHA), (itertools.islice(made.texts, 1000), TEXTS_SHA)):
+    for lines, digest in ((pairs, PAIRS_SHA), (itertools.islice(made.unlabelled, 1000), TEXTS_SHA)):
         assert hashlib.sha256("\n".join(lines).encode()).hexdigest() == digest
     one, two = drawn(500, corpus()), drawn(500, corpus(), seed=1)
     assert {example.id for example in one}.isdisjoint({example.id for example in two})
@@ -144,10 +147,10 @@ def test_unlabelled_texts_follow_from_the_seed_however_many_pairs_are_drawn(pair
     made = stream(corpus())
     assert len(list(itertools.islice(made, pairs))) == pairs
     texts = ["{}{} {}".format(*parts) for parts in unlabelled(500, corpus())]
-    assert list(itertools.islice(made.texts, 500)) == texts
+    assert list(itertools.islice(made.unlabelled, 500)) == texts
     assert set(unlabelled(500, corpus())).isdisjoint(unlabelled(500, corpus(), seed=1))
 
 
 def test_a_language_is_needed() -> None:
     with pytest.raises(UserError, match=r"^here\.corpus is missing: preferences are about texts in a language"):
-        preferences.examples(SPLIT, None, "here")
+        preferences.examples(SPLIT, None, "here", **OPTIONS)

@@ -15,9 +15,10 @@ import yaml
 from tests.data.tasks.fixtures import fill
 from w2s.core import files
 from w2s.core.checks import load
-from w2s.data.tasks import digest
+from w2s.data.questions import digest
 
 ROOT = Path(__file__).parents[3]
+YES_NO = {"true": ["Yes"], "false": ["No"]}
 SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 60}
 
 
@@ -25,7 +26,12 @@ SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 6
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """params.yaml with small parts, a hub cache with SciQ and MC-TACO, and a file of one's own."""
     shutil.copy(ROOT / "params.yaml", tmp_path)
-    local = {"family": "local", "setting": "classification", "file": "data/local/mine.jsonl"}
+    local = {
+        "family": "local",
+        "setting": "classification",
+        "answers": {"true": ["yes"], "false": ["no"]},
+        "file": "data/local/mine.jsonl",
+    }
     local |= {"text": "{claim} Is this so?", "label": "verdict", "positive": ["yes"]}
     edit(tmp_path, split=SIZES, mine=local)
     rows = [{"claim": f"Claim {n}.", "verdict": "yes" if n % 3 else "no"} for n in range(90)]

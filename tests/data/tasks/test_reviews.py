@@ -11,7 +11,8 @@ import pytest
 
 from w2s.core.params import Corpus, Split
 from w2s.data.corpora import reviews as written
-from w2s.data.tasks import Example, reviews
+from w2s.data.questions import Example
+from w2s.data.tasks import reviews
 
 SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 DOCUMENTS_SHA = "89da8a8f4b6b0e4d327b57a93c2bb6fa0814bf414119c567c844c951f86d2a4b"

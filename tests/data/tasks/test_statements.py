@@ -12,7 +12,8 @@ from w2s.core.errors import UserError
 from w2s.core.params import Split
 from w2s.core.validation import options_of
 from w2s.data import tasks
-from w2s.data.tasks import Example, Statement, ethics_justice, ethics_utilitarianism, sst2
+from w2s.data.questions import Example, Origin, Statement
+from w2s.data.tasks import ethics_justice, ethics_utilitarianism, sst2
 
 SPLIT = Split(seed=0, supervisor=60, student=60, validation=20, test=60)
 SHARING = {  # rows that stand side by side in the fixture and share a source
@@ -144,7 +145,7 @@ def test_a_text_of_both_splits_is_only_tested_on(read: Read) -> None:
     same = FIXTURES["cola"]
     found = read("cola", Fixture(same.schema, lambda writer, index: same.row(Writer(str(index)), index), same.swaps))
     assert found
-    assert all(example.held_out for example in found)
+    assert all(example.origin is Origin.TEST for example in found)
 
 
 def test_a_csv_text_that_looks_like_no_value_is_text(read: Read) -> None:

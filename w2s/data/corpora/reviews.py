@@ -1,8 +1,9 @@
-"""Reviews: a generated language in which sentiment must be composed, not looked up.
+"""Reviews: a generated language in which the sentiment of a text follows from its syntax, not from single words.
 
 A document is `BODY . i felt VERDICT`, its verdict one of two happy or two sad words. The words of praise and blame are
 made up and their ranks drawn by the corpus's seed. Bodies negate, concede ("although D , M"), choose ("i chose
-second") and report ("they said C . it was wrong"), so a small model catches the plain ones and a larger one the rest.
+second") and report ("they said C . it was wrong"), so that a small model reads the plain ones and a larger one the
+rest. The task in `w2s/data/tasks/reviews.py` asks for the verdict.
 
 Pure Python with `random.Random(text seed).random()` only, whose stream is the same on every platform and version.
 """
@@ -22,24 +23,39 @@ ASPECTS = ["food", "service", "room", "view", "staff", "music", "price", "garden
 GRAMMAR = ". , was very quite not hardly and although but they said it right wrong i chose first second third felt"
 VERDICTS = {True: ("happy", "glad"), False: ("sad", "upset")}
 ORDINALS = ("first", "second", "third")
-ADJECTIVES = 250  # of each polarity
+# Adjectives of each polarity.
+ADJECTIVES = 250
 CUE = " . i felt"
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """How often each kind of body occurs, and how hard its parts are."""
+    """How often each kind of body occurs, and how hard its parts are.
+
+    `kinds` has the weight of each kind, named as the method of `Writer` that writes it. The word of rank k has weight
+    (k + 3) ** -`zipf`. With probability `opposed`, in lists `opposed_in_lists`, a clause that carries no verdict
+    contradicts the one that does. With probability `wrong` a report is wrong.
+    """
 
     kinds: dict[str, float]
-    zipf: float  # word of rank k has weight (k + 3) ** -zipf
-    opposed: float  # P(a distractor contradicts the clause that carries the verdict)
+    zipf: float
+    opposed: float
     opposed_in_lists: float
-    wrong: float  # P(reported speech is wrong)
+    wrong: float
 
 
 CORPUS = Style(
-    kinds={"plain": 0.34, "neg": 0.08, "negm": 0.08, "con2": 0.14, "con3": 0.08}
-    | {"ord2": 0.07, "ord3": 0.05, "said": 0.08, "said2": 0.08},
+    kinds={
+        "plain": 0.34,
+        "negated": 0.08,
+        "partly_negated": 0.08,
+        "concession": 0.14,
+        "double_concession": 0.08,
+        "choice_of_two": 0.07,
+        "choice_of_three": 0.05,
+        "report": 0.08,
+        "nested_report": 0.08,
+    },
     zipf=1.5,
     opposed=0.5,
     opposed_in_lists=0.4,
@@ -62,30 +78,33 @@ def vocabulary(corpus: Corpus) -> list[str]:
 
 
 def lexicon(seed: int) -> tuple[list[str], list[str]]:
-    """Made-up words of praise and of blame, each by rank; the seed deals them out."""
+    """Made-up words of praise and of blame, each by rank, as the seed shuffles them."""
     syllables = ["".join(pair) for pair in itertools.product("bdfgklmnprstvz", "aeiou")]
     words = [first + second + "n" for first in syllables[::3] for second in syllables[1::3]]
     rng = random.Random(f"reviews/lexicon/{seed}")
-    dealt = sorted(words, key=lambda word: (rng.random(), word))[: 2 * ADJECTIVES]
-    return dealt[:ADJECTIVES], dealt[ADJECTIVES:]
+    shuffled = sorted(words, key=lambda word: (rng.random(), word))[: 2 * ADJECTIVES]
+    return shuffled[:ADJECTIVES], shuffled[ADJECTIVES:]
 
 
 class Writer:
     """Writes bodies of one style with one random stream."""
 
-    def __init__(self, language: int, style: Style, rng: random.Random) -> None:
-        self.style, self.random = style, rng.random
-        praise, blame = lexicon(language)
+    def __init__(self, lexicon_seed: int, style: Style, rng: random.Random) -> None:
+        self.style = style
+        self.random = rng.random
+        praise, blame = lexicon(lexicon_seed)
         self.adjectives = {True: praise, False: blame}
         # Integer weights: their sums, unlike those of floats, cannot differ between platforms.
-        self.ranks = list(itertools.accumulate(round(1e6 * (k + 3) ** -style.zipf) for k in range(ADJECTIVES)))
-        self.kinds = list(itertools.accumulate(round(100 * weight) for weight in style.kinds.values()))
-        self.write: list[Callable[[bool], str]] = [getattr(self, kind) for kind in style.kinds]
+        rank_weights = (round(1e6 * (k + 3) ** -style.zipf) for k in range(ADJECTIVES))
+        self.cumulative_ranks = list(itertools.accumulate(rank_weights))
+        self.cumulative_kinds = list(itertools.accumulate(round(100 * weight) for weight in style.kinds.values()))
+        self.writers: list[Callable[[bool], str]] = [getattr(self, kind) for kind in style.kinds]
 
     def body(self) -> tuple[str, bool]:
         """A review's text and whether its author is happy."""
         happy = self.chance(0.5)
-        return self.write[bisect(self.kinds, int(self.random() * self.kinds[-1]))](happy), happy
+        write = self.writers[self.weighted(self.cumulative_kinds)]
+        return write(happy), happy
 
     def chance(self, p: float) -> bool:
         return self.random() < p
@@ -93,13 +112,19 @@ class Writer:
     def pick(self, items: Sequence[T]) -> T:
         return items[int(self.random() * len(items))]
 
+    def weighted(self, cumulative: list[int]) -> int:
+        """An index, drawn by the weights whose running sums are given."""
+        return bisect(cumulative, int(self.random() * cumulative[-1]))
+
     def clause(self, good: bool, negated: float = 0.0) -> str:
-        """`ASPECT was [very|quite] ADJ`, or with probability `negated` its denial of the opposite."""
+        """`ASPECT was [very|quite] ADJECTIVE`, or with probability `negated` the negation of its opposite."""
         negate = self.chance(negated)
-        word = self.adjectives[good != negate][bisect(self.ranks, int(self.random() * self.ranks[-1]))]
+        word = self.adjectives[good != negate][self.weighted(self.cumulative_ranks)]
+        aspect = self.pick(ASPECTS)
         if negate:
-            return f"{self.pick(ASPECTS)} was {self.pick(('not', 'hardly'))} {word}"
-        return f"{self.pick(ASPECTS)} was {self.pick(('very ', 'quite ')) if self.chance(0.25) else ''}{word}"
+            return f"{aspect} was {self.pick(('not', 'hardly'))} {word}"
+        adverb = self.pick(("very ", "quite ")) if self.chance(0.25) else ""
+        return f"{aspect} was {adverb}{word}"
 
     def aside(self, good: bool, opposed: float, negated: float) -> str:
         """A clause that carries no verdict: contradicts it with probability `opposed`."""
@@ -108,19 +133,21 @@ class Writer:
     def plain(self, good: bool) -> str:
         return " and ".join(self.clause(good) for _ in range(self.pick((1, 2))))
 
-    def neg(self, good: bool) -> str:
+    def negated(self, good: bool) -> str:
         return self.clause(good, negated=1.0)
 
-    def negm(self, good: bool) -> str:
+    def partly_negated(self, good: bool) -> str:
         return f"{self.clause(good, 0.5)} and {self.clause(good, 0.5)}"
 
-    def con2(self, good: bool) -> str:
-        main, aside = self.clause(good, 0.3), self.aside(good, self.style.opposed, 0.3)
+    def concession(self, good: bool) -> str:
+        main = self.clause(good, 0.3)
+        aside = self.aside(good, self.style.opposed, 0.3)
         return self.pick((f"although {aside} , {main}", f"{main} although {aside}", f"{aside} but {main}"))
 
-    def con3(self, good: bool) -> str:
+    def double_concession(self, good: bool) -> str:
         main = self.clause(good, 0.3)
-        one, two = (self.aside(good, self.style.opposed, 0.3) for _ in range(2))
+        one = self.aside(good, self.style.opposed, 0.3)
+        two = self.aside(good, self.style.opposed, 0.3)
         forms = (
             f"although {one} , {two} but {main}",
             f"{one} but {main} although {two}",
@@ -128,24 +155,24 @@ class Writer:
         )
         return self.pick(forms)
 
-    def ord2(self, good: bool) -> str:
-        return self._chosen(good, 2)
+    def choice_of_two(self, good: bool) -> str:
+        return self._choice(good, 2)
 
-    def ord3(self, good: bool) -> str:
-        return self._chosen(good, 3)
+    def choice_of_three(self, good: bool) -> str:
+        return self._choice(good, 3)
 
-    def _chosen(self, good: bool, count: int) -> str:
+    def _choice(self, good: bool, count: int) -> str:
         clauses = [self.aside(good, self.style.opposed_in_lists, 0.15) for _ in range(count)]
         chosen = self.pick(range(count))
         clauses[chosen] = self.clause(good, 0.15)
         return f"{' and '.join(clauses)} . i chose {ORDINALS[chosen]}"
 
-    def said(self, good: bool) -> str:
-        return self._reported(good, self.clause)
+    def report(self, good: bool) -> str:
+        return self._report(good, self.clause)
 
-    def said2(self, good: bool) -> str:
-        return self._reported(good, self.pick((self.negm, self.con2, self.con3)))
+    def nested_report(self, good: bool) -> str:
+        return self._report(good, self.pick((self.partly_negated, self.concession, self.double_concession)))
 
-    def _reported(self, good: bool, claim: Callable[[bool], str]) -> str:
+    def _report(self, good: bool, claim: Callable[[bool], str]) -> str:
         wrong = self.chance(self.style.wrong)
         return f"they said {claim(good != wrong)} . it was {'wrong' if wrong else 'right'}"

@@ -6,15 +6,16 @@ title. The public test split is labelled. Of the 3.6 million train rows, params.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """Title (it may be empty) and text; 0 is negative, 1 positive."""
     review = f"{row['title'].strip()}\n{row['content'].strip()}".strip()
     text = f"{review}\nIs this review positive?"
-    yield Statement(text, meaning(row, "label", {0: False, 1: True}), group=row["content"])
+    yield Statement(text, decode_label(row, "label", {0: False, 1: True}), group=row["content"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -6,14 +6,15 @@ split is labelled.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """Premise and hypothesis; 0 is entailment, 1 neutral, 2 contradiction."""
     text = f"{row['premise'].strip()}\nClaim: {row['hypothesis'].strip()}\nDoes the claim follow from the text?"
-    yield Statement(text, meaning(row, "label", {0: True, 1: False, 2: False}), group=row["premise"])
+    yield Statement(text, decode_label(row, "label", {0: True, 1: False, 2: False}), group=row["premise"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

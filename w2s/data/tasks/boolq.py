@@ -6,15 +6,16 @@ is their group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """The paragraph, then the question (lower case and without its question mark in the data)."""
     question = row["question"].strip().removesuffix("?")
     text = f"{row['passage'].strip()}\nQuestion: {question[:1].upper()}{question[1:]}?"
-    yield Statement(text, meaning(row, "answer", {True: True, False: False}), group=row["passage"])
+    yield Statement(text, decode_label(row, "answer", {True: True, False: False}), group=row["passage"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -6,14 +6,15 @@ variations of each other; the data do not tell which, so each sentence is its ow
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """One sentence; 1 is acceptable."""
     text = f"{row['sentence'].strip()}\nIs this sentence acceptable English?"
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=row["sentence"])
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=row["sentence"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

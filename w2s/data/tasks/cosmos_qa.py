@@ -6,15 +6,16 @@ a group. An answer may be "None of the above choices .", which is then told apar
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice, split_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub, labelled
 
 
 def questions(row: Row) -> Iterator[Choice]:
     """Four answers in columns of their own, the right one by number."""
     answers = {number: row[f"answer{number}"] for number in range(4)}
-    right, wrong = labelled(row, "label", answers)
+    right, wrong = split_label(row, "label", answers)
     yield Choice(f"{row['context'].strip()}\nQuestion: {row['question']}", right, wrong, group=row["context"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

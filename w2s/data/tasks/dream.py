@@ -5,15 +5,16 @@ The public test split is labelled. Questions about one dialogue are a group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice, split_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub, labelled
 
 
 def questions(row: Row) -> Iterator[Choice]:
     """A list of turns, a list of answers, and the right one by its text."""
     dialogue = "\n".join(row["dialogue"])
-    right, wrong = labelled(row, "answer", {answer: answer for answer in row["choice"]})
+    right, wrong = split_label(row, "answer", {answer: answer for answer in row["choice"]})
     yield Choice(f"{dialogue}\nQuestion: {row['question']}", right, wrong, group=dialogue)
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

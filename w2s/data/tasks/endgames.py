@@ -1,6 +1,7 @@
 """Endgames: four pieces, White to move, and exactly one move mates: which?
 
-The task asks what follows `? BOARD |`, and only of boards that its language sets aside: no document has one.
+The task belongs to the language in `w2s/data/corpora/endgames.py`: it asks what follows `? BOARD |`, and only of boards
+that the language sets aside, so that no document of the corpus has one.
 """
 
 from collections.abc import Iterator
@@ -9,30 +10,35 @@ import numpy as np
 
 from w2s.core.errors import UserError
 from w2s.core.params import Corpus, Split
+from w2s.data.corpora import endgames as language
 from w2s.data.corpora._boards import mates
-from w2s.data.corpora.endgames import Dice, board, drawn, move, names, said, set_aside
-from w2s.data.tasks import Example, Stream
+from w2s.data.questions import Example
+from w2s.data.tasks import Stream
 
 
 def examples(split: Split, corpus: Corpus | None, where: str) -> Stream:
     """Boards set aside for the task, no two alike, each with its one mating move; ends when no new ones turn up."""
     if corpus is None:
         raise UserError(f"{where}.corpus is missing: endgames are written in a language of `corpora`")
-    return Stream({"generated": "w2s/data/tasks/endgames.py", "corpus": corpus.model_dump()}, _examples(split, corpus))
+    source = {"generated": "w2s/data/tasks/endgames.py", "corpus": corpus.model_dump()}
+    return Stream(source, _examples(split, corpus))
 
 
 def _examples(split: Split, corpus: Corpus) -> Iterator[Example]:
-    dice = Dice(f"endgames/task/{corpus.seed}/{split.seed}")
+    rng = language.CounterRNG(f"endgames/task/{corpus.seed}/{split.seed}")
     seen: set[str] = set()
-    known = -1
-    while known < len(seen):
-        known = len(seen)
-        kinds, squares = drawn(dice)
+    count_before = -1
+    while count_before < len(seen):
+        count_before = len(seen)
+        kinds, squares = language.sample_boards(rng)
         moves = mates(kinds, squares)
         moves = moves.where(np.bincount(moves.board)[moves.board] == 1)
-        answers, kinds, squares = said(move(kinds, moves)), kinds[moves.board], squares[moves.board]
-        keys, boards = names(kinds, squares, corpus), said(board(kinds, squares))
-        for key, shown, answer in zip(keys, boards, answers, strict=True):
-            if set_aside(key) and key not in seen:
+        answers = language.to_texts(language.move_words(kinds, moves))
+        kinds = kinds[moves.board]
+        squares = squares[moves.board]
+        boards = language.to_texts(language.board_words(kinds, squares))
+        ids = language.board_ids(kinds, squares, corpus)
+        for key, board, answer in zip(ids, boards, answers, strict=True):
+            if language.is_set_aside(key) and key not in seen:
                 seen.add(key)
-                yield Example(key, {"text": f"? {shown} |"}, key, answer)
+                yield Example({"text": f"? {board} |"}, answer, group=key, id=key)

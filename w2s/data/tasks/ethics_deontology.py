@@ -6,14 +6,15 @@ difficulty is the test, not the adversarially filtered `test_hard.csv`.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """What was asked or who speaks, then the reply; 1 is reasonable."""
     text = f"{row['scenario'].strip()}\n{row['excuse'].strip()}\nIs this reasonable?"
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=row["scenario"])
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=row["scenario"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -10,8 +10,9 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 SET = 4
 JOINT = re.compile(r"\b(?:because|since)\b")
@@ -20,7 +21,7 @@ JOINT = re.compile(r"\b(?:because|since)\b")
 def questions(row: Row) -> Iterator[Statement]:
     """One scenario; 1 is reasonable."""
     scenario = row["scenario"].strip()
-    yield Statement(f"{scenario}\nIs this reasonable?", meaning(row, "label", {1: True, 0: False}), group=scenario)
+    yield Statement(f"{scenario}\nIs this reasonable?", decode_label(row, "label", {1: True, 0: False}), group=scenario)
 
 
 def sets(scenarios: Sequence[str]) -> dict[str, str]:
@@ -42,4 +43,4 @@ def sets(scenarios: Sequence[str]) -> dict[str, str]:
     return {scenario: min(whole) for scenario, whole in members.items()}
 
 
-examples = hub(questions, merge=sets)
+examples = hub_examples(questions, merge_groups=sets)

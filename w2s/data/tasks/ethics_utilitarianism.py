@@ -10,8 +10,9 @@ import zlib
 from collections.abc import Iterator
 from itertools import takewhile
 
+from w2s.data.questions import Statement
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub
 
 WORDS = 6
 
@@ -37,4 +38,4 @@ def words(text: str) -> list[str]:
     return re.findall(r"[\w']+", re.split(r"[.!?]", text.casefold(), maxsplit=1)[0])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

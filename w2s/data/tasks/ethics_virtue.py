@@ -7,15 +7,16 @@ that do not fit. The labelled test file of ordinary difficulty is the test, not 
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """Scene and trait share a column, with "[SEP]" between them; 1 fits."""
     scene, trait = (part.strip() for part in row["scenario"].rsplit("[SEP]", 1))
     text = f"{scene}\nTrait: {trait}\nDoes someone in this scene show this trait?"
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=scene)
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=scene)
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

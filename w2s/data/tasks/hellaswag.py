@@ -6,15 +6,16 @@ video or one article are a group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice, split_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub, labelled
 
 
 def questions(row: Row) -> Iterator[Choice]:
     """A list of endings, the right one by its number, which is a string."""
     endings = {str(number): ending for number, ending in enumerate(row["endings"])}
-    right, wrong = labelled(row, "label", endings)
+    right, wrong = split_label(row, "label", endings)
     yield Choice(f"How does this go on?\n{row['activity_label']}: {row['ctx']}", right, wrong, group=row["source_id"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -7,8 +7,9 @@ said. Dialogues that are the same are left out, and so are pairs that share no p
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Pair
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Pair, hub
 
 ANSWER = "\n\nAssistant:"
 
@@ -21,4 +22,4 @@ def questions(row: Row) -> Iterator[Pair]:
         yield Pair(chosen.strip(), rejected.strip(), group=question)
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

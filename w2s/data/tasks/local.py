@@ -13,11 +13,13 @@ from typing import Any
 
 from w2s.core.errors import UserError
 from w2s.core.params import Corpus, NonEmptyList, Split, Word
-from w2s.data import sources
-from w2s.data.sources import Row
-from w2s.data.tasks import Choice, Statement, Stream, meaning, read
+from w2s.data.questions import Choice, Origin, Statement, decode_label
+from w2s.data.reading import read_files
+from w2s.data.sources import Row, shuffled_rows
+from w2s.data.tasks import Stream
 
-FOLDER = Path("data/local")  # a dependency of `prepare`, so that a changed file is prepared again
+# A dependency of stage prepare, so that a changed file is prepared again.
+FOLDER = Path("data/local")
 
 
 def examples(
@@ -40,28 +42,31 @@ def examples(
     With a `test` file the test part comes from it alone, and the other parts from `file`. Rows with the same `group`
     (if not given: the same text) stay in one part.
     """
-    files: dict[bool | None, list[Path]] = {None: [_path(file, f"{where}.file")]}
+    path = _path(file, f"{where}.file")
+    paths = {Origin.ANY: [path]}
     if test is not None:
-        files = {True: [_path(test, f"{where}.test")], False: files[None]}
+        paths = {Origin.TEST: [_path(test, f"{where}.test")], Origin.TRAIN: [path]}
     try:
         columns = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as error:
         raise UserError(f"{where}.text: {error}; a column stands in braces, like {{question}}") from None
     if label and positive and not choices and not answer:
-        _expect(positive, label, [path for paths in files.values() for path in paths], where)
+        _require_values(positive, label, [path for several in paths.values() for path in several], where)
     elif label or positive or not choices or not answer:
         raise UserError(f"{where}: give label and positive (rows are statements) or choices and answer (questions)")
 
     def questions(row: Row) -> Iterator[Choice | Statement]:
-        said = text.format(**{name: row[name] for name in columns})
-        together = str(_filled(row, group)) if group else said
-        key = str(_filled(row, id)) if id else None
+        prompt = text.format(**{name: row[name] for name in columns})
+        row_group = str(_filled(row, group)) if group else prompt
+        row_id = str(_filled(row, id)) if id else None
         if choices and answer:
-            yield Choice(said, *_answers(row, choices, answer), together, key)
+            right, wrong = _right_and_wrong(row, choices, answer)
+            yield Choice(prompt, right, wrong, row_group, row_id)
         elif label and positive:
-            yield Statement(said, _filled(row, label) in positive, together, key)
+            yield Statement(prompt, _filled(row, label) in positive, row_group, row_id)
 
-    return Stream({"train": file, "test": test or file}, read(questions, files, split.seed, where))
+    source = {"train": file, "test": test or file}
+    return Stream(source, read_files(questions, paths, split.seed, where))
 
 
 def _path(name: str, where: str) -> Path:
@@ -72,9 +77,9 @@ def _path(name: str, where: str) -> Path:
     return Path(name)
 
 
-def _expect(positive: list[Any], label: str, paths: list[Path], where: str) -> None:
-    """Every value that means yes must occur, so that a slip of the pen does not make statements false."""
-    rows = (row for path in paths for row in sources.rows([path], random.Random(0), where))
+def _require_values(positive: list[Any], label: str, paths: list[Path], where: str) -> None:
+    """Every value that means yes must occur, so that a typo does not make statements false."""
+    rows = (row for path in paths for row in shuffled_rows([path], random.Random(0), where))
     found = {repr(row[label]): row[label] for row in rows if row.get(label) is not None}
     if found and (missing := [value for value in positive if value not in found.values()]):
         some = ", ".join(sorted(found)[:10])
@@ -82,19 +87,21 @@ def _expect(positive: list[Any], label: str, paths: list[Path], where: str) -> N
 
 
 def _filled(row: Row, column: str) -> Any:
-    """A value that is not empty: in a CSV file, what is not there is an empty text."""
+    """A value that is not empty: in a CSV file, a missing value is an empty text."""
     if row[column] == "":
         raise ValueError(f"column '{column}' is empty")
     return row[column]
 
 
-def _answers(row: Row, choices: str | list[str], answer: str) -> tuple[str, list[str]]:
+def _right_and_wrong(row: Row, choices: str | list[str], answer: str) -> tuple[str, list[str]]:
     """The right answer and the wrong ones; `answer` holds its text, its position from 0 or its column's name."""
     listed = row[choices] if isinstance(choices, str) else [_filled(row, name) for name in choices]
     texts = [str(choice) for choice in listed]
-    named = {} if isinstance(choices, str) else dict(zip(choices, texts, strict=True))
-    readings = dict(enumerate(texts)), named, dict(zip(listed, texts, strict=True))
-    right = meaning(row, answer, readings[0] | readings[1] | readings[2])
+    by_column = {} if isinstance(choices, str) else dict(zip(choices, texts, strict=True))
+    by_position = dict(enumerate(texts))
+    by_text = dict(zip(listed, texts, strict=True))
+    readings = (by_position, by_column, by_text)
+    right = decode_label(row, answer, by_position | by_column | by_text)
     if len({reading.get(row[answer], right) for reading in readings}) > 1:
         raise ValueError(f"column '{answer}' holds {row[answer]!r}, which is both an answer and the place of another")
     return right, [text for text in texts if text != right]

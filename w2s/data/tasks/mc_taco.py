@@ -7,14 +7,15 @@ group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label, yes_no_prompt
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, asked, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """One answer to a question about a sentence, labelled 0 (implausible) or 1."""
-    text = asked(f"{row['sentence'].strip()}\nQuestion: {row['question']}", row["answer"])
-    yield Statement(text, meaning(row, "label", {0: False, 1: True}), group=row["sentence"])
+    text = yes_no_prompt(f"{row['sentence'].strip()}\nQuestion: {row['question']}", row["answer"])
+    yield Statement(text, decode_label(row, "label", {0: False, 1: True}), group=row["sentence"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -6,14 +6,15 @@ is the test. Answers to questions about one paragraph are a group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label, yes_no_prompt
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, asked, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """One answer to a question, labelled 0 or 1."""
-    text = asked(f"{row['paragraph'].strip()}\nQuestion: {row['question']}", row["answer"])
-    yield Statement(text, meaning(row, "label", {0: False, 1: True}), group=row["paragraph"])
+    text = yes_no_prompt(f"{row['paragraph'].strip()}\nQuestion: {row['question']}", row["answer"])
+    yield Statement(text, decode_label(row, "label", {0: False, 1: True}), group=row["paragraph"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

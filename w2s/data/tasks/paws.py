@@ -6,15 +6,18 @@ order, are its group. The public test split is labelled.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """Two tokenised sentences; 1 is a paraphrase."""
     one, two = row["sentence1"].strip(), row["sentence2"].strip()
     text = f"First: {one}\nSecond: {two}\nDo these two sentences mean the same?"
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=" ".join(sorted(one.casefold().split())))
+    yield Statement(
+        text, decode_label(row, "label", {1: True, 0: False}), group=" ".join(sorted(one.casefold().split()))
+    )
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

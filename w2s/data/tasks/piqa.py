@@ -6,14 +6,15 @@ group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice, split_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub, labelled
 
 
 def questions(row: Row) -> Iterator[Choice]:
     """Two solutions, the right one by number."""
-    right, wrong = labelled(row, "label", {0: row["sol1"], 1: row["sol2"]})
+    right, wrong = split_label(row, "label", {0: row["sol1"], 1: row["sol2"]})
     yield Choice(f"How can this be done?\n{row['goal']}", right, wrong, group=row["goal"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -6,14 +6,15 @@ about one text are a group. One answer is always "not enough information", right
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice, split_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub, labelled
 
 
 def questions(row: Row) -> Iterator[Choice]:
     """A list of answers, the right one by its number."""
-    right, wrong = labelled(row, "correct_answer_id", dict(enumerate(row["answers"])))
+    right, wrong = split_label(row, "correct_answer_id", dict(enumerate(row["answers"])))
     yield Choice(f"{row['context'].strip()}\nQuestion: {row['question']}", right, wrong, group=row["context"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -6,8 +6,9 @@ labelled. Each question is a group.
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Choice
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Choice, hub
 
 
 def questions(row: Row) -> Iterator[Choice]:
@@ -16,4 +17,4 @@ def questions(row: Row) -> Iterator[Choice]:
     yield Choice(f"Question: {row['question']}", row["correct_answer"], wrong, group=row["question"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

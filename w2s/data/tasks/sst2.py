@@ -6,15 +6,16 @@ group. The public test split has no labels, so the validation split, whole sente
 
 from collections.abc import Iterator, Sequence
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """One phrase, tokenised and in lower case; 1 is positive."""
     phrase = " ".join(row["sentence"].split())
     text = f"{phrase}\nIs this film review positive?"
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=phrase)
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=phrase)
 
 
 def sentences(phrases: Sequence[str]) -> dict[str, str]:
@@ -29,4 +30,4 @@ def sentences(phrases: Sequence[str]) -> dict[str, str]:
     return whole
 
 
-examples = hub(questions, merge=sentences)
+examples = hub_examples(questions, merge_groups=sentences)

@@ -7,17 +7,18 @@ labelled test split. Tweets that differ only in whom they mention or what they l
 import re
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
     """One tweet; 0 is negative, 1 neutral, 2 positive."""
-    positive = meaning(row, "label", {0: False, 1: None, 2: True})
+    positive = decode_label(row, "label", {0: False, 1: None, 2: True})
     if positive is not None:
         tweet = row["text"].strip()
         group = re.sub(r"@\w+|https?://\S+|\bRT\b", " ", tweet)
         yield Statement(f"{tweet}\nIs this tweet positive?", positive, group=group.strip() or tweet)
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

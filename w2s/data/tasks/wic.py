@@ -5,8 +5,9 @@ The public test split has no labels, so the validation split is the test. The wo
 
 from collections.abc import Iterator
 
+from w2s.data.questions import Statement, decode_label
+from w2s.data.reading import hub_examples
 from w2s.data.sources import Row
-from w2s.data.tasks import Statement, hub, meaning
 
 
 def questions(row: Row) -> Iterator[Statement]:
@@ -15,7 +16,7 @@ def questions(row: Row) -> Iterator[Statement]:
         f"First: {row['sentence1'].strip()}\nSecond: {row['sentence2'].strip()}\n"
         f'Does the word "{row["word"]}" have the same meaning in both sentences?'
     )
-    yield Statement(text, meaning(row, "label", {1: True, 0: False}), group=row["word"])
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=row["word"])
 
 
-examples = hub(questions)
+examples = hub_examples(questions)

@@ -14,7 +14,7 @@ from w2s.core import files
 from w2s.core.params import Params
 from w2s.core.validation import options_of
 from w2s.data import tasks
-from w2s.data.tasks import Example
+from w2s.data.questions import Example
 
 COUNT = 2048
 
@@ -54,7 +54,7 @@ def drawn(name: str, params: Params) -> tuple[float, Sample]:
     corpus = params.corpora[task.corpus] if task.corpus else None
     stream = family.examples(split, corpus, where, **options_of(family.examples, task, where))
     seconds, examples = _first(stream, sum(getattr(split, part) for part in files.PARTS))
-    return seconds + _first(stream.texts or (), 2 * split.student)[0], sampled(examples)
+    return seconds + _first(stream.unlabelled or (), 2 * split.student)[0], sampled(examples)
 
 
 def sampled(examples: list[Example]) -> Sample:
