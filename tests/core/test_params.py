@@ -32,9 +32,7 @@ MODEL = {"family": "embedded", "corpus": "reviews", "hidden": 8, "layers": 1, "s
 # Defaults of schemas that are not empty, with the reason why they cannot silently decide a result.
 DEFAULTS = {
     "Hub.trust_remote_code": "off can only refuse a model",
-    # To move into params.yaml with tasks and methods.
-    "Task.answers": "pending",
-    "Task.answer_tokens": "pending",
+    # To move into params.yaml with methods.
     "Method.loss": "pending",
     "Method.labels": "pending",
     "Method.rounds": "pending",
