@@ -4,15 +4,13 @@ from pathlib import Path
 
 from w2s.core import checks
 from w2s.core.stage import run
-from w2s.results import claims, evaluation
+from w2s.results.evaluate import evaluate
 
 
 def main() -> None:
     """Read the grid's predictions and write to its folder: metrics.json, claims.json and tables."""
-    experiment = checks.load()
-    tables, values, outcomes = evaluation.evaluate(experiment)
-    evaluation.write(tables, values, Path(experiment.grid.reports))
-    claims.write(outcomes, Path(experiment.grid.reports))
+    params = checks.load()
+    evaluate(params, Path(params.grid.reports))
 
 
 if __name__ == "__main__":

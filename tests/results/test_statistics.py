@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s.results import metrics
-from w2s.results.statistics import BLOCK, Bootstrap, holm, p_value, without_bias
+from w2s.results.statistics import CHUNK, Bootstrap, holm, p_value, without_bias
 
 
 def draw(examples: int = 200, seeds: int = 3, resamples: int = 300, rng: int = 0) -> Bootstrap:
@@ -50,7 +50,7 @@ def test_estimates_are_a_plain_loop_over_drawn_examples_and_seeds() -> None:
 
 
 def test_blocks_join_into_one_measurement() -> None:
-    bootstrap = draw(resamples=2 * BLOCK + 7)
+    bootstrap = draw(resamples=2 * CHUNK + 7)
     assert (bootstrap.measure(lambda w: w[:, 0]) == bootstrap.examples[:, 0]).all()
 
 

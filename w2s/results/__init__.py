@@ -1,1 +1,1 @@
-"""What the predictions say: metrics, statistics, figures, the report and the reproduction verdict."""
+"""From the grid's predictions to numbers: collect, measure, tabulate; then claims and the reproduction verdict."""

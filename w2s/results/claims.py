@@ -1,23 +1,30 @@
-"""The paper's claims (Burns et al., 2023), each held against what the grid measured.
+"""The paper's claims (Burns et al., 2023), each tested on what the grid measured.
 
 A claim is one function: of the tasks it is given, it returns its effects, one a pair of models (or whatever it
 compares), each on the sample and all replicates, positive where the claim is right. Its docstring is what is claimed
 and, after a blank line, how that is tested. `RULE` says how effects become a verdict.
+
+Methods are found by what they contain, whatever their names: *naive* is the recipe without parts, and a claim about a
+part is tested on every method that has this part alone. Where several qualify (the confidence loss in two strengths),
+each adds its effects.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
 import numpy as np
+from tabulate import tabulate
 
 from w2s.core import checks, files
 from w2s.core.errors import UserError
-from w2s.results.evaluation import Name, Outcome
+from w2s.results import recipes
+from w2s.results.collect import ModelKey
+from w2s.results.measure import TaskSummary
 from w2s.results.metrics import CHANCE, Array
 from w2s.results.statistics import estimate
 
@@ -27,35 +34,49 @@ RULE = (
     "Pairs are of a supervisor and a larger student; nothing is corrected for the number of claims."
 )
 FILE = "claims.json"
-EVERY = ("classification", "preference", "generation")
-NEAR = 0.1  # few-shot prompting "approaches" finetuning: it lacks at most this share of what finetuning adds to chance
-LARGER, TWO_SIZES = "a naive student larger than its supervisor", "two larger students of one supervisor"
+WIDTH = 118  # characters of a printed line
+ALL_SETTINGS = ("classification", "preference", "generation")
+# Few-shot prompting "approaches" finetuning: it lacks at most this share of what finetuning adds to chance.
+NEAR = 0.1
+LARGER = "a naive student larger than its supervisor"
+TWO_SIZES = "two larger students of one supervisor"
 
 Row = dict[str, Any]
-Tasks = list[Outcome]
+Tasks = list[TaskSummary]
 Effects = list[Array]
+Selection = Callable[[TaskSummary], list[str]]  # some of a task's methods
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim's function says, and where it is asked."""
+    """A claim's function, and the settings it is tested in."""
 
     effects: Callable[[Tasks], Effects]
     section: str  # of the paper
-    settings: tuple[str, ...]  # asked in each of them alone; "" is all of them together
+    settings: tuple[str, ...]  # tested in each of them alone; "" is all of them together
     needs: str  # what the grid lacks where there is no effect
 
-    def judge(self, outcomes: Tasks, setting: str) -> Row:
+    def judge(self, summaries: Tasks, setting: str) -> Row:
         """The row of one setting."""
-        says, how = (" ".join(part.split()) for part in (self.effects.__doc__ or "").split("\n\n"))
-        tasks = [outcome for outcome in outcomes if setting in ("", outcome.setting)]
+        claimed, tested = (" ".join(part.split()) for part in (self.effects.__doc__ or "").split("\n\n"))
+        tasks = [task for task in summaries if setting in ("", task.grid.setting)]
         effects = [effect for effect in self.effects(tasks) if np.isfinite(effect[0])] if tasks else []
-        row: Row = {"id": self.effects.__name__.replace("_", "-"), "setting": setting, "claim": says}
-        row |= {"section": self.section, "test": how, "comparisons": len(effects)}
+        row: Row = {
+            "id": self.effects.__name__.replace("_", "-"),
+            "setting": setting,
+            "claim": claimed,
+            "section": self.section,
+            "test": tested,
+            "comparisons": len(effects),
+        }
         if not effects:
-            why = f"the grid has no {setting} task" if not tasks else f"needs {self.needs}"
+            why = f"the grid has no {setting} task"
+            if tasks:
+                why = f"needs {self.needs}"
+                if not any(task.grid.baseline for task in tasks):
+                    why += "; no method is the naive one, the recipe without parts"
             return row | {"effect": None, "low": None, "high": None, "verdict": "not tested", "why": why}
-        mean = estimate(np.mean(effects, axis=0), outcomes[0].confidence)
+        mean = estimate(np.mean(effects, axis=0), summaries[0].confidence)
         assert mean.low is not None
         assert mean.high is not None
         verdict = "holds" if mean.low > 0 else "does not hold" if mean.high < 0 else "undecided"
@@ -70,43 +91,62 @@ def claim(section: str, *settings: str, needs: str) -> Callable[[Callable[[Tasks
     return lambda effects: CLAIMS.append(Claim(effects, section, settings, needs))
 
 
-def judge(outcomes: Tasks) -> list[Row]:
+def judge(summaries: Tasks) -> list[Row]:
     """Every claim in every setting that it is made for."""
-    return [claim.judge(outcomes, setting) for claim in CLAIMS for setting in claim.settings]
+    return [claim.judge(summaries, setting) for claim in CLAIMS for setting in claim.settings]
 
 
-# What claims are made of
+# What claims select
 
 
-def pairs(tasks: Tasks, method: str = "naive") -> Iterator[tuple[Outcome, Name]]:
-    """The students by a method that are larger than their supervisor."""
+def naive(task: TaskSummary) -> list[str]:
+    """The recipe without parts, if the task has it."""
+    return [task.grid.baseline] if task.grid.baseline else []
+
+
+def only(part: str, loss: str = "") -> Selection:
+    """Every method that has this part alone (see `recipes.only`)."""
+    return lambda task: recipes.only(task.grid.methods, part, loss)
+
+
+def larger_students(task: TaskSummary, methods: list[str]) -> list[ModelKey]:
+    """The students by these methods that are larger than their supervisor."""
+    return [key for key in task.pairs if key.method in methods and task.sizes[key.strong] > task.sizes[key.weak]]
+
+
+def ceilings(task: TaskSummary, methods: list[str]) -> list[ModelKey]:
+    """The ceilings by these methods."""
+    return [key for key in task.means if key.role == "ceiling" and key.method in methods]
+
+
+def pairs(tasks: Tasks, methods: Selection = naive) -> Iterator[tuple[TaskSummary, ModelKey]]:
+    """Each task's students by these methods that are larger than their supervisor."""
     for task in tasks:
-        for name in task.pairs:
-            if name.method == method and task.sizes[name.strong] > task.sizes[name.weak]:
-                yield task, name
+        for key in larger_students(task, methods(task)):
+            yield task, key
 
 
-def values(tasks: Tasks, metric: str, method: str = "naive") -> Effects:
+def values(tasks: Tasks, metric: str, methods: Selection = naive) -> Effects:
     """A metric of these students, where it is defined."""
-    return [task.means[name][metric] for task, name in pairs(tasks, method) if metric in task.means[name]]
+    return [task.means[key][metric] for task, key in pairs(tasks, methods) if metric in task.means[key]]
 
 
 def along_sizes(tasks: Tasks, metric: str) -> Effects:
-    """For each supervisor, a metric of its largest student − that of its smallest."""
+    """For each supervisor, a metric of its largest naive student − that of its smallest."""
     rises = []
-    for _, group in groupby(pairs(tasks), key=lambda pair: (pair[0].task, pair[1].weak)):
-        known = [(task.sizes[name.strong], task.means[name].get(metric)) for task, name in group]
-        rungs = [(size, value) for size, value in known if value is not None and np.isfinite(value[0])]
-        rungs.sort(key=lambda rung: rung[0])
-        if len(rungs) > 1:
-            rises.append(rungs[-1][1] - rungs[0][1])
+    for _, group in groupby(pairs(tasks), key=lambda pair: (pair[0].grid.task, pair[1].weak)):
+        measured = [(task.sizes[key.strong], task.means[key].get(metric)) for task, key in group]
+        defined = [(size, value) for size, value in measured if value is not None and np.isfinite(value[0])]
+        defined.sort(key=lambda pair: pair[0])
+        if len(defined) > 1:
+            rises.append(defined[-1][1] - defined[0][1])
     return rises
 
 
 # The claims
 
 
-@claim("4.2", *EVERY, needs=LARGER)
+@claim("4.2", *ALL_SETTINGS, needs=LARGER)
 def students_beat_supervisors(tasks: Tasks) -> Effects:
     """Naively finetuned students outdo their weak supervisors.
 
@@ -115,7 +155,7 @@ def students_beat_supervisors(tasks: Tasks) -> Effects:
     return values(tasks, "over_supervisor")
 
 
-@claim("4.2", *EVERY, needs=f"{TWO_SIZES}, with a PGR")
+@claim("4.2", *ALL_SETTINGS, needs=f"{TWO_SIZES}, with a PGR")
 def pgr_grows_with_student_size(tasks: Tasks) -> Effects:
     """Larger students recover more of the gap (in the paper so in classification; in chess it was the other way).
 
@@ -130,38 +170,42 @@ def naive_pgr_is_lowest_in_reward_modelling(tasks: Tasks) -> Effects:
 
     Mean naive PGR of the other setting where it is lowest − that of preference tasks.
     """
-    found = {setting: values([task for task in tasks if task.setting == setting], "pgr") for setting in EVERY}
-    means = {setting: np.mean(pgr, axis=0) for setting, pgr in found.items() if pgr}
+    means = {}
+    for setting in ALL_SETTINGS:
+        pgr = values([task for task in tasks if task.grid.setting == setting], "pgr")
+        if pgr:
+            means[setting] = np.mean(pgr, axis=0)
     rewards = means.pop("preference", None)
     return [] if rewards is None or not means else [min(means.values(), key=lambda mean: mean[0]) - rewards]
 
 
-@claim("4.3.1", "generation", needs="the methods bootstrap and naive")
+@claim("4.3.1", "generation", needs="a method that only bootstraps, and the naive one")
 def bootstrapping_helps_chess(tasks: Tasks) -> Effects:
     """In chess, passing labels on through models of rising size beats naive finetuning.
 
     Accuracy of the student by bootstrap − that of the naive one, in generation tasks. Neighbours on the ladder, with no
     model between them, are left out: there both are the same student.
     """
-    return [gain for gain in values(tasks, "over_naive", "bootstrap") if gain.any()]
+    return [gain for gain in values(tasks, "over_naive", only("bootstrap")) if gain.any()]
 
 
-@claim("4.3.2", "classification", needs="the methods confidence and naive, and two pairs of a task")
+@claim("4.3.2", "classification", needs="a method with the confidence loss, the naive one, and two pairs of a task")
 def confidence_helps_most_at_large_gaps(tasks: Tasks) -> Effects:
     """The confidence loss helps most where the gap between supervisor and student is large.
 
     What it adds to naive accuracy at a task's widest gap between supervisor and ceiling − at its narrowest.
     """
     effects = []
-    for _, group in groupby(pairs(tasks, "confidence"), key=lambda pair: pair[0].task):
-        gaps = sorted(group, key=lambda pair: pair[0].gap(pair[1])[0])
-        narrow, wide = (values_of.get("over_naive") for values_of in (gaps[i][0].means[gaps[i][1]] for i in (0, -1)))
-        if len(gaps) > 1 and narrow is not None and wide is not None:
-            effects.append(wide - narrow)
+    for task in tasks:
+        for method in only("loss", "confidence")(task):
+            students = sorted(larger_students(task, [method]), key=lambda student: task.gap(student)[0])
+            gains = [task.means[key]["over_naive"] for key in students if "over_naive" in task.means[key]]
+            if len(gains) > 1:
+                effects.append(gains[-1] - gains[0])
     return effects
 
 
-@claim("5.1.1", *EVERY, needs=f"{LARGER}, predicted at several points of training")
+@claim("5.1.1", *ALL_SETTINGS, needs=f"{LARGER}, predicted at several points of training")
 def students_overfit_weak_errors(tasks: Tasks) -> Effects:
     """Trained to the end, naive students are less accurate than at the best point of their training.
 
@@ -171,7 +215,7 @@ def students_overfit_weak_errors(tasks: Tasks) -> Effects:
     return values(tasks, "overfit")
 
 
-@claim("5.1.1", *EVERY, needs=f"{LARGER}, predicted at several points of training")
+@claim("5.1.1", *ALL_SETTINGS, needs=f"{LARGER}, predicted at several points of training")
 def students_come_to_repeat_errors(tasks: Tasks) -> Effects:
     """Late in training, naive students come to repeat their supervisor's errors.
 
@@ -180,7 +224,7 @@ def students_come_to_repeat_errors(tasks: Tasks) -> Effects:
     return values(tasks, "late_agreement_wrong")
 
 
-@claim("5.1.2", *EVERY, needs=TWO_SIZES)
+@claim("5.1.2", *ALL_SETTINGS, needs=TWO_SIZES)
 def larger_students_agree_less(tasks: Tasks) -> Effects:
     """Larger students agree less with the same supervisor.
 
@@ -189,7 +233,7 @@ def larger_students_agree_less(tasks: Tasks) -> Effects:
     return [-rise for rise in along_sizes(tasks, "agreement")]
 
 
-@claim("5.1.2", *EVERY, needs=TWO_SIZES)
+@claim("5.1.2", *ALL_SETTINGS, needs=TWO_SIZES)
 def larger_students_repeat_fewer_errors(tasks: Tasks) -> Effects:
     """Larger students agree less with the errors of the same supervisor.
 
@@ -203,20 +247,22 @@ def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
     """Random errors in labels are forgiven more than as many errors of a weak model.
 
     Accuracy of the naive student of random-errors − that of the student of the supervisor they simulate, trained on
-    its labels rounded (method hard; naive where the grid has no hard).
+    its labels rounded (by a method that only rounds them; naive where the grid has none).
     """
     effects = []
     for task in tasks:
-        for strong in task.simulated.strong:
-            names = [Name("student", task.simulated.of, strong, method) for method in ("hard", "naive")]
-            own = next((name for name in names if name in task.means), None)
-            noisy = Name("student", "random-errors", strong, "naive")
-            if own and noisy in task.means:
-                effects.append(task.means[noisy]["accuracy"] - task.means[own]["accuracy"])
+        simulated = task.grid.simulated
+        rounded = [*only("harden")(task), *naive(task)]
+        for method, strong in product(naive(task), simulated.strong):
+            noisy = ModelKey("student", "random-errors", strong, method)
+            own = [ModelKey("student", simulated.of, strong, method) for method in rounded]
+            present = [key for key in own if key in task.means]
+            if noisy in task.means and present:
+                effects.append(task.means[noisy]["accuracy"] - task.means[present[0]]["accuracy"])
     return effects
 
 
-@claim("5.2.1", *EVERY, needs="a few-shot ceiling, and a naive one clearly above chance")
+@claim("5.2.1", *ALL_SETTINGS, needs="a few-shot ceiling, and a naive one clearly above chance")
 def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
     """Prompted with a few true examples, models come near finetuning on all of them.
 
@@ -225,34 +271,40 @@ def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
     """
     effects = []
     for task in tasks:
-        chance = CHANCE.get(task.setting, 0.0)
-        for strong in task.block.strong:
-            few, naive = (Name("ceiling", strong=strong, method=method) for method in ("few-shot", "naive"))
-            if few in task.means and naive in task.means and (task.estimates[naive, "accuracy"].low or 0) > chance:
-                prompted, tuned = task.means[few]["accuracy"], task.means[naive]["accuracy"]
-                effects.append(prompted - chance - (1 - NEAR) * (tuned - chance))
+        chance = CHANCE.get(task.grid.setting, 0.0)
+        for finetuned, prompted in product(ceilings(task, naive(task)), ceilings(task, only("few_shot")(task))):
+            above_chance = (task.estimates[finetuned, "accuracy"].low or 0) > chance
+            if above_chance and finetuned.strong == prompted.strong:
+                near = (1 - NEAR) * (task.means[finetuned]["accuracy"] - chance)
+                effects.append(task.means[prompted]["accuracy"] - chance - near)
     return effects
 
 
-@claim("5.2.2", "preference", needs="the methods generative and naive")
+@claim("5.2.2", "preference", needs="a method that only finetunes on texts first, and the naive one")
 def generative_finetuning_helps_reward_modelling(tasks: Tasks) -> Effects:
     """Generative finetuning first makes better students in reward modelling.
 
     Accuracy of the generative student − that of the naive one, in preference tasks. The unlabelled texts of the
     embedded one end in their own reviewers' verdicts: no preferences, but what judges go by.
     """
-    return values(tasks, "over_naive", "generative")
+    return values(tasks, "over_naive", only("generative"))
 
 
-@claim("5.2.2", "preference", needs="the methods generative and naive, each with a PGR")
+@claim("5.2.2", "preference", needs="a method that only finetunes on texts first, and the naive one, each with a PGR")
 def generative_finetuning_recovers_more(tasks: Tasks) -> Effects:
     """In reward modelling, generative finetuning recovers more of the gap, though it raises the ceiling too.
 
     PGR of the generative student (against the ceiling of its own method, if it has one) − naive PGR. Of the texts of
     the embedded task, the same is to be said.
     """
-    both = [(task.means[name], task.means.get(name._replace(method="generative"), {})) for task, name in pairs(tasks)]
-    return [generative["pgr"] - naive["pgr"] for naive, generative in both if "pgr" in naive and "pgr" in generative]
+    effects = []
+    for task, key in pairs(tasks):
+        for method in only("generative")(task):
+            plain = task.means[key]
+            generative = task.means.get(key._replace(method=method), {})
+            if "pgr" in plain and "pgr" in generative:
+                effects.append(generative["pgr"] - plain["pgr"])
+    return effects
 
 
 @claim("5.2.3", "classification", "preference", needs="features of naive students and of their base models")
@@ -261,37 +313,40 @@ def weak_finetuning_makes_the_concept_clearer(tasks: Tasks) -> Effects:
 
     Accuracy of a linear probe fitted with truth on the naive student's features − on those of its base model.
     """
-    both = [(task.means[name], task.means.get(Name("base", strong=name.strong), {})) for task, name in pairs(tasks)]
+    both = [(task.means[key], task.means.get(ModelKey("base", strong=key.strong), {})) for task, key in pairs(tasks)]
     return [student["probe"] - base["probe"] for student, base in both if "probe" in student and "probe" in base]
 
 
 # The file, and the table
 
 
-def write(outcomes: Tasks, folder: Path) -> None:
+def write(summaries: Tasks, folder: Path) -> None:
     """Write claims.json: the rule, the coverage of intervals, and one row a claim and setting."""
-    content = {"rule": RULE, "confidence": outcomes[0].confidence, "claims": judge(outcomes)}
+    content = {"rule": RULE, "confidence": summaries[0].confidence, "claims": judge(summaries)}
     files.write_json(folder / FILE, content)
 
 
 def show() -> None:
-    """Print the claims of this folder's results."""
+    """Print the claims of this folder's results; raises `UserError` if there are none."""
     path = Path(checks.load().grid.reports, FILE)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} does not exist, so there are no results yet: run `dvc repro` first") from None
-    print(*table(content), sep="\n")
+    print(table(content))
 
 
-def table(content: dict[str, Any]) -> list[str]:
-    """The claims as lines of text: verdict, effect, claim."""
-    lines = [f"The paper's claims, with effects in points and their {content['confidence']:.0%} intervals", ""]
+def table(content: dict[str, Any]) -> str:
+    """The claims as text: verdict, claim and effect."""
+    rows = []
     for row in content["claims"]:
-        where, section = row["setting"] and f" [{row['setting']}]", row["section"] and f" (section {row['section']})"
-        found = row["why"] or "{effect:+.1f} [{low:+.1f}, {high:+.1f}], mean of {comparisons}".format(
-            **row | {key: 100 * row[key] for key in ("effect", "low", "high")}
-        )
-        says = f"{row['claim'].removesuffix('.')}{where}{section}: {found}"
-        lines.append(fill(says, 118, initial_indent=f"  {row['verdict']:<13}  ", subsequent_indent=" " * 17))
-    return [*lines, "", fill(content["rule"], 118)]
+        setting = row["setting"] and f" [{row['setting']}]"
+        section = row["section"] and f" (section {row['section']})"
+        effect = row["why"]
+        if not effect:
+            value, low, high = (100 * row[key] for key in ("effect", "low", "high"))
+            effect = f"{value:+.1f} [{low:+.1f}, {high:+.1f}], mean of {row['comparisons']}"
+        rows.append([row["verdict"], f"{row['claim'].removesuffix('.')}{setting}{section}: {effect}"])
+    heading = f"The paper's claims, with effects in points and their {content['confidence']:.0%} intervals"
+    claims = tabulate(rows, tablefmt="plain", maxcolwidths=[None, WIDTH - len("does not hold") - 2])
+    return "\n\n".join([heading, claims, fill(content["rule"], WIDTH)])

@@ -1,9 +1,9 @@
-"""What predictions are worth against the truth: point values, optionally under example weights.
+"""Metrics of predictions against the truth: point values, optionally under example weights.
 
-Answers are P(true) per example, float [N] (a truth is 0 or 1), or integers that stand for answers in words. What counts
-hard answers (accuracy, agreement) takes both; what weighs probabilities takes `p` only. `weights` are example weights
+Answers are P(true) per example, float [N] (a truth is 0 or 1), or integers that stand for answers in words. Metrics of
+hard decisions (accuracy, agreement) take both; metrics of probabilities take `p` only. `weights` are example weights
 [..., N], one row a bootstrap replicate; the result has shape [...], and without weights it is one number. A share of
-nothing is NaN.
+no example is NaN.
 """
 
 from dataclasses import dataclass
@@ -17,26 +17,32 @@ Answers = npt.NDArray[Any]  # float64: P(true); int64: answers in words
 Mask = npt.NDArray[np.bool_]
 
 BINS = 10
-CHANCE = {"classification": 0.5, "preference": 0.5}  # as many true as false; a word has no such level
+# Accuracy by chance, of as many true as false examples; an answer in words has no such level.
+CHANCE = {"classification": 0.5, "preference": 0.5}
+
+
+def are_probabilities(answers: Answers) -> bool:
+    """Whether the answers are P(true), and not codes of answers in words."""
+    return answers.dtype.kind == "f"
 
 
 def hard(answers: Answers) -> Answers:
-    """What is said outright: true above one half, or the answer in words itself."""
-    return answers > 0.5 if answers.dtype.kind == "f" else answers
+    """Hard decisions: whether p > 0.5, or the answer in words itself."""
+    return answers > 0.5 if are_probabilities(answers) else answers
 
 
 def same(answers: Answers, other: Answers) -> Mask:
-    """Where two predictions say the same."""
+    """Where the hard decisions of two predictions are the same [N]."""
     return hard(answers) == hard(other)
 
 
 def accuracy(answers: Answers, truth: Answers, weights: Array | None = None) -> Array:
-    """Share of examples whose hard answer is the truth; in words, exactly the truth."""
+    """Share of examples whose hard decision is the truth; an answer in words must be exactly the truth."""
     return agreement(answers, truth, weights)
 
 
 def agreement(answers: Answers, other: Answers, weights: Array | None = None, among: Mask | None = None) -> Array:
-    """Share of examples (of those in `among`, if given) on which two predictions say the same (paper, section 5.1)."""
+    """Share of examples (of those in `among`, if given) with the same hard decision in both (paper, section 5.1)."""
     among = np.ones(len(answers), bool) if among is None else among
     return _share(same(answers, other) & among, among, weights)
 
@@ -78,9 +84,9 @@ def ece(p: Array, truth: Array, weights: Array | None = None) -> Array:
 
 
 def margin(p: Array, weights: Array | None = None) -> Array:
-    """Mean |logit p|: by how much the answer given is preferred (of two texts, the difference of their rewards).
+    """Mean |logit p|: by how much one answer is preferred (of two texts, the difference of their rewards).
 
-    A p that float64 rounds to 0 or 1 counts as the last one before.
+    A p of exactly 0 or 1 counts as the float64 next to it.
     """
     nearest = np.finfo(float).epsneg
     p = np.clip(p, nearest, 1 - nearest)

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from w2s.core.errors import UserError
-from w2s.results.evaluation import COLUMNS, Name
+from w2s.results.collect import ModelKey
+from w2s.results.tables import COLUMNS
 
 LOCK, PARAMS = "dvc.lock", "params.yaml"
 FOLDER = "grid.reports"  # the parameter that says where results lie
@@ -29,7 +30,7 @@ BASES = "models/base/"
 SHOWN = 10  # lines of any list
 
 Row = dict[str, str]
-Model = tuple[str, Name]  # a task, and the model's place in it
+Model = tuple[str, ModelKey]  # a task, and the model's place in it
 
 
 class Cell(NamedTuple):
@@ -45,9 +46,9 @@ class Cell(NamedTuple):
     def models(self) -> tuple[Model, Model, Model]:
         """Whose accuracies decide: supervisor, ceiling, student."""
         return (
-            (self.task, Name("supervisor", weak=self.weak)),
-            (self.task, Name("ceiling", strong=self.strong, method=self.ceiling)),
-            (self.task, Name("student", self.weak, self.strong, self.method)),
+            (self.task, ModelKey("supervisor", weak=self.weak)),
+            (self.task, ModelKey("ceiling", strong=self.strong, method=self.ceiling)),
+            (self.task, ModelKey("student", self.weak, self.strong, self.method)),
         )
 
 
@@ -142,7 +143,7 @@ def compare(here: Side, committed: Side) -> tuple[bool, list[str]]:
         bits,
     ]
     if outside:
-        rows = [["task", *Name._fields, "here", "committed"]]
+        rows = [["task", *ModelKey._fields, "here", "committed"]]
         for model in outside:
             interval = f"{old[model].value:.4f} [{old[model].low:.4f}, {old[model].high:.4f}]"
             rows.append([model[0], *model[1], f"{new[model].value:.4f}", interval])
@@ -178,7 +179,7 @@ def parse(files: dict[str, str], where: str = "") -> Side:
     results, summary_of, lock_of, params_of = files
     cells = [Cell(*(row[column] for column in Cell._fields)) for row in _rows(files[results], results, where)]
     summary = {
-        (row["task"], Name(*(row[column] for column in Name._fields)), row["metric"]): row
+        (row["task"], ModelKey(*(row[column] for column in ModelKey._fields)), row["metric"]): row
         for row in _rows(files[summary_of], summary_of, where)
     }
     supervisors, ceilings, students = zip(*(cell.models() for cell in cells), strict=True)

@@ -31,7 +31,9 @@ from w2s.core.grid import setting_blocks, task_blocks
 from w2s.core.params import Embedded, Hub, Params
 from w2s.pipeline.cost.outlook import Fate, Outlook
 from w2s.pipeline.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, stage_passes
-from w2s.results import evaluation, statistics
+from w2s.results import statistics
+from w2s.results.collect import ModelKey, ModelRuns
+from w2s.results.measure import measure_model
 
 ENTRIES = 50  # of dvc.lock that are rewritten to see how long that takes
 ROWS = 20  # of a kind of stage; a longer list is folded further
@@ -187,11 +189,11 @@ def measuring(params: Params, words: bool) -> float:
     truth = rng.integers(2, size=tests).astype(int if words else float)
     answers = truth[None] if words else rng.random((1, tests))
     bootstrap = statistics.Bootstrap.draw(tests, len(params.grid.seeds), how.resamples, how.confidence, rng)
-    student = evaluation.Subject(evaluation.Name("student"), answers, [])
+    student = ModelRuns(ModelKey("student"), answers, [])
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        evaluation.measure(student, student, truth, bootstrap)
+        measure_model(student, student, truth, bootstrap)
         times.append(time.perf_counter() - start)
     return min(times)
 

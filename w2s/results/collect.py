@@ -1,0 +1,219 @@
+"""From the files of the grid's runs to arrays: what every model of a task predicts of its test inputs, joined by id."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from w2s.core import files
+from w2s.core.errors import UserError
+from w2s.core.params import Block, Params, Simulated
+from w2s.results import recipes
+from w2s.results.metrics import Answers
+
+
+class ModelKey(NamedTuple):
+    """Which model of a task: its role and, as far as the role has them, its place in the grid."""
+
+    role: str  # supervisor, ceiling, student, zero_shot, scratch or base (of which only features are measured)
+    weak: str = ""
+    strong: str = ""
+    method: str = ""
+
+
+@dataclass(frozen=True)
+class TaskGrid:
+    """What the grid asks of one task."""
+
+    task: str
+    setting: str
+    block: Block
+    simulated: Simulated
+    seeds: list[int]
+    methods: recipes.Methods  # of the block
+
+    @property
+    def students(self) -> list[ModelKey]:
+        """The students of real supervisors, then those of simulated ones."""
+        places = [*product(self.block.weak, self.block.strong, self.block.methods)]
+        if self.task in self.simulated.tasks:
+            places += product(self.simulated.weak, self.simulated.strong, self.simulated.methods)
+        return [ModelKey("student", *place) for place in places]
+
+    @property
+    def baseline(self) -> str | None:
+        """The method without parts, which others are compared with."""
+        return recipes.baseline(self.methods)
+
+    @property
+    def reference_ceiling(self) -> str:
+        """The ceiling method that stands for the task: the baseline, or the first one."""
+        return self.block.ceiling(self.baseline or self.block.ceilings[0])
+
+
+def task_grids(params: Params) -> Iterator[TaskGrid]:
+    """The grid, task by task."""
+    for setting, block in params.grid.blocks.items():
+        methods = {name: params.methods[name] for name in block.methods}
+        for task in block.tasks:
+            yield TaskGrid(
+                task=task,
+                setting=setting,
+                block=block,
+                simulated=params.grid.simulated,
+                seeds=params.grid.seeds,
+                methods=methods,
+            )
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """One training: its predictions on the test inputs at each snapshot, and the folder it was read from."""
+
+    folder: Path
+    steps: list[int]  # rising
+    answers: Answers  # [steps, N]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class ModelRuns:
+    """A model in its role, under every seed."""
+
+    key: ModelKey
+    answers: Answers  # [seeds, N]: final predictions; one row for a model that has no seed
+    runs: list[TrainingRun]  # by seed; none for what was not trained: zero-shot models, simulated supervisors
+
+    @property
+    def model(self) -> str:
+        """Name of the model that predicts."""
+        return self.key.strong or self.key.weak
+
+
+@dataclass(frozen=True)
+class TaskPredictions:
+    """A task's test truth and every model's predictions, in the order of `ids`."""
+
+    grid: TaskGrid
+    ids: pa.ChunkedArray  # sorted
+    truth: Answers  # [N]
+    models: dict[ModelKey, ModelRuns]  # supervisors first, students last
+
+
+@dataclass(frozen=True)
+class AnswerReader:
+    """Reads a task's answers in the order of `ids`: P(true) as float64, or text answers as integer codes."""
+
+    ids: pa.ChunkedArray
+    column: str  # of the truth: p or answer
+    codes: dict[str, int] = field(default_factory=dict)  # text answer → its code, in the order first met
+
+    def __call__(self, labels: pa.Table, path: Path) -> Answers:
+        """Answers [N] of a table read from `path`; raises `UserError` if its ids or its kind of answer differ."""
+        column = labels.column_names[-1]
+        if column != self.column:
+            raise UserError(f"{path}: has the column {column}, but the task's truth has {self.column}")
+        answers = files.aligned(labels, self.ids, path)
+        if self.column == "p":
+            return answers
+        return np.array([self.codes.setdefault(answer, len(self.codes)) for answer in answers], np.int64)
+
+
+def supervisor_of(student: ModelKey) -> ModelKey:
+    """The supervisor whose labels a student was trained on."""
+    return ModelKey("supervisor", student.weak)
+
+
+def ceiling_of(student: ModelKey, block: Block) -> ModelKey:
+    """The ceiling that a student is compared with."""
+    return ModelKey("ceiling", strong=student.strong, method=block.ceiling(student.method))
+
+
+def collect(grid: TaskGrid) -> TaskPredictions:
+    """Read a task's truth and predictions; raises `UserError` with the file that is missing or does not fit."""
+    path = files.truth(grid.task, "test")
+    # The bootstrap draws by position: sorted by id, no order of rows in a file matters.
+    table = files.read_labels(path).sort_by("id")
+    read = AnswerReader(table["id"], table.column_names[-1])
+    truth = read(table, path)
+    if len(truth) == 0 or not (read.column == "answer" or np.isin(truth, (0, 1)).all()):
+        raise UserError(f"{path}: truth must be 0 or 1, or an answer in words, for at least one example")
+    models = [*_supervisors(grid, read), *_strong_models(grid, read), *_students(grid, read)]
+    return TaskPredictions(grid, table["id"], truth, {model.key: model for model in models})
+
+
+# Every file is looked for by its place in the grid, so that leftovers of other grids stay out.
+
+
+def _supervisors(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+    for weak in dict.fromkeys(student.weak for student in grid.students):
+        labels = [files.weak_labels(grid.task, weak, seed) / "test.parquet" for seed in grid.seeds]
+        # What students learn from is what is measured: the labels, not the run's own predictions.
+        answers = np.stack([_read_labels(path, read) for path in labels])
+        folders = [files.run("supervisor", grid.task, weak, seed) for seed in grid.seeds]
+        runs = _read_runs(folders, read) if weak in grid.block.weak else []
+        yield ModelRuns(ModelKey("supervisor", weak), answers, runs)
+
+
+def _strong_models(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+    """Ceilings and controls."""
+    for strong in grid.block.strong:
+        for method in grid.block.ceilings:
+            folders = [files.run("ceiling", grid.task, strong, method, seed) for seed in grid.seeds]
+            yield _trained(ModelKey("ceiling", strong=strong, method=method), folders, read)
+        control = files.run("control", grid.task, strong)
+        # In a control that ran, a missing file is what could not be made: an encoder has no zero-shot answer, and a
+        # body that is not tuned is not trained from scratch. Without the folder, reading raises the error.
+        ran = control.is_dir()
+        zero_shot = control / "zero_shot.parquet"
+        if zero_shot.exists() or not ran:
+            yield ModelRuns(ModelKey("zero_shot", strong=strong), _read_labels(zero_shot, read)[None], [])
+        scratch = control / "scratch"
+        if scratch.exists() or not ran:
+            folders = [scratch / str(seed) for seed in grid.seeds]
+            yield _trained(ModelKey("scratch", strong=strong), folders, read)
+
+
+def _students(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+    for key in grid.students:
+        folders = [files.run("student", grid.task, key.weak, key.strong, key.method, seed) for seed in grid.seeds]
+        yield _trained(key, folders, read)
+
+
+def _trained(key: ModelKey, folders: Sequence[Path], read: AnswerReader) -> ModelRuns:
+    runs = _read_runs(folders, read)
+    return ModelRuns(key, np.stack([run.answers[-1] for run in runs]), runs)
+
+
+def _read_runs(folders: Sequence[Path], read: AnswerReader) -> list[TrainingRun]:
+    """One model's runs by seed, all with as many snapshots."""
+    runs = [_read_run(folder, read) for folder in folders]
+    for run in runs:
+        # Filtered labels may leave a seed fewer updates, so the steps themselves may differ.
+        if len(run.steps) != len(runs[0].steps):
+            raise UserError(f"{run.folder}: predicts at steps {run.steps}, the first seed at {runs[0].steps}")
+    return runs
+
+
+def _read_run(folder: Path, read: AnswerReader) -> TrainingRun:
+    path = folder / "predictions.parquet"
+    table = files.read_predictions(path)
+    steps = sorted(pc.unique(table["step"]).to_pylist())
+    if not steps:
+        raise UserError(f"{path}: holds no prediction")
+    answers = [read(table.filter(pc.equal(table["step"], step)), path) for step in steps]
+    try:
+        parameters = int(json.loads((folder / "run.json").read_text())["parameters"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise UserError(f"{folder / 'run.json'}: not a run's record with its number of parameters") from None
+    return TrainingRun(folder, steps, np.stack(answers), parameters)
+
+
+def _read_labels(path: Path, read: AnswerReader) -> Answers:
+    return read(files.read_labels(path), path)

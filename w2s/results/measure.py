@@ -1,0 +1,231 @@
+"""Every metric of a task's models: by seed, under one bootstrap that all share; then over seeds, with every difference.
+
+Since all models of a task are measured on the same draws of examples and seeds, a difference or ratio of two models
+has a paired interval.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from w2s.core.params import Evaluate
+from w2s.results import metrics, probes
+from w2s.results.collect import (
+    ModelKey,
+    ModelRuns,
+    TaskGrid,
+    TaskPredictions,
+    TrainingRun,
+    ceiling_of,
+    supervisor_of,
+)
+from w2s.results.metrics import Answers, Array, Mask
+from w2s.results.statistics import Bootstrap, Estimate, without_bias
+
+# Why a metric can have no value.
+UNDEFINED = {
+    "auroc": "the test truth has one class only",
+    "agreement_right": "a supervisor is never right",
+    "agreement_wrong": "a supervisor is never wrong",
+    "halfway_agreement_wrong": "a supervisor is never wrong",
+    "late_agreement_wrong": "a supervisor is never wrong",
+}
+
+
+@dataclass(frozen=True)
+class TaskMeasurements:
+    """A task's predictions with every metric of every model, seed by seed."""
+
+    grid: TaskGrid
+    truth: Answers  # [N]
+    models: dict[ModelKey, ModelRuns]  # supervisors first, students last
+    bootstrap: Bootstrap
+    smallest_gap: float
+    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + resamples]; one row for a model without seed
+
+    @property
+    def students(self) -> list[ModelKey]:
+        return [key for key in self.models if key.role == "student"]
+
+    @property
+    def pairs(self) -> list[ModelKey]:
+        """The students whose supervisor is a model, and so has a size."""
+        return [key for key in self.students if self.models[supervisor_of(key)].runs]
+
+    def parameters(self, key: ModelKey) -> int:
+        """Number of parameters of a trained model."""
+        return self.models[key].runs[0].parameters
+
+
+@dataclass(frozen=True)
+class TaskSummary:
+    """A task's results over seeds, small enough to hold for all tasks at once."""
+
+    grid: TaskGrid
+    sizes: dict[str, int]  # parameters of each model
+    confidence: float
+    means: dict[ModelKey, dict[str, Array]]  # metric → [1 + resamples]
+    estimates: dict[tuple[ModelKey, str], Estimate]  # of (model, metric)
+
+    @property
+    def pairs(self) -> list[ModelKey]:
+        """The students whose supervisor is a model, and so has a size."""
+        return [key for key in self.means if key.role == "student" and key.weak in self.sizes]
+
+    def gap(self, student: ModelKey) -> Array:
+        """Accuracy of the ceiling that stands for the task − that of the supervisor [1 + resamples]."""
+        ceiling = ModelKey("ceiling", strong=student.strong, method=self.grid.reference_ceiling)
+        return self.means[ceiling]["accuracy"] - self.means[supervisor_of(student)]["accuracy"]
+
+
+def measure(predictions: TaskPredictions, evaluate: Evaluate) -> TaskMeasurements:
+    """Measure every model of a task, on the sample and under every draw of the bootstrap."""
+    grid = predictions.grid
+    truth = predictions.truth
+    models = predictions.models
+    # Seeded by the task's name: another task in the grid changes nothing here.
+    rng = np.random.default_rng([evaluate.seed, *grid.task.encode()])
+    bootstrap = Bootstrap.draw(len(truth), len(grid.seeds), evaluate.resamples, evaluate.confidence, rng)
+    halves = stratified_halves(truth, rng)
+    measured: dict[ModelKey, dict[str, Array]] = {}
+    for key, model in models.items():
+        supervisor = models[supervisor_of(key)] if key.role == "student" else None
+        measured[key] = measure_model(model, supervisor, truth, bootstrap)
+        if supervisor and len(model.runs[0].steps) > 1:
+            measured[key] |= measure_snapshots(model, supervisor, truth, halves, bootstrap)
+    for key, correct_by_seed in probes.probe(predictions, evaluate.seed):
+        measured.setdefault(key, {})["probe"] = _measure_probe(correct_by_seed, bootstrap)
+    return TaskMeasurements(
+        grid=grid,
+        truth=truth,
+        models=models,
+        bootstrap=bootstrap,
+        smallest_gap=evaluate.smallest_gap,
+        metrics=measured,
+    )
+
+
+def stratified_halves(truth: Answers, rng: np.random.Generator) -> Answers:
+    """Which half each example is in, 0 or 1, drawn so that each answer is as often in both [N]."""
+    shuffled = rng.permutation(len(truth))
+    by_answer = shuffled[np.argsort(truth[shuffled], kind="stable")]
+    halves = np.zeros(len(truth), np.int64)
+    halves[by_answer[1::2]] = 1
+    return halves
+
+
+def measure_model(
+    model: ModelRuns, supervisor: ModelRuns | None, truth: Answers, bootstrap: Bootstrap
+) -> dict[str, Array]:
+    """Metrics of a model's final predictions, each [seeds, 1 + resamples].
+
+    Agreement if it has a supervisor; metrics of probabilities unless it answers in words.
+    """
+    answers = model.answers
+
+    def by_seed(metric: Callable[[int, Array], Array]) -> Array:
+        return np.stack([bootstrap.measure(partial(metric, s)) for s in range(len(answers))])
+
+    measured = {"accuracy": by_seed(lambda s, weights: metrics.accuracy(answers[s], truth, weights))}
+    if metrics.are_probabilities(answers):
+        measured |= {
+            "auroc": by_seed(lambda s, weights: metrics.auroc(answers[s], truth, weights)),
+            "ece": without_bias(by_seed(lambda s, weights: metrics.ece(answers[s], truth, weights))),
+            "margin": by_seed(lambda s, weights: metrics.margin(answers[s], weights)),
+        }
+    if supervisor:
+        labels = supervisor.answers
+        right = metrics.same(labels, truth)
+        measured |= {
+            "agreement": by_seed(lambda s, weights: metrics.agreement(answers[s], labels[s], weights)),
+            "agreement_right": by_seed(lambda s, weights: metrics.agreement(answers[s], labels[s], weights, right[s])),
+            "agreement_wrong": by_seed(lambda s, weights: metrics.agreement(answers[s], labels[s], weights, ~right[s])),
+        }
+    return measured
+
+
+def measure_snapshots(
+    student: ModelRuns, supervisor: ModelRuns, truth: Answers, halves: Answers, bootstrap: Bootstrap
+) -> dict[str, Array]:
+    """Metrics of a student before the end of its training, each [seeds, 1 + resamples].
+
+    Accuracy at each run's best snapshot (see `right_at_best_snapshot`), and agreement with the supervisor's errors at
+    the snapshot nearest to half of the training (of two, the earlier).
+    """
+    best = [right_at_best_snapshot(run, truth, halves) for run in student.runs]
+    wrong = [~metrics.same(labels, truth) for labels in supervisor.answers]
+    repeated = []
+    for run, labels, errors in zip(student.runs, supervisor.answers, wrong, strict=True):
+        halfway = np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()
+        repeated.append(metrics.same(run.answers[halfway], labels) & errors)
+    # All sums in one pass over the weights.
+    indicators = np.stack([*best, *repeated, *wrong], axis=1).astype(float)
+    sums = bootstrap.measure(lambda weights: weights @ indicators)
+    right, agreed, erred = np.split(sums.T, 3)
+    with np.errstate(invalid="ignore"):
+        return {"best": right / len(truth), "halfway_agreement_wrong": agreed / erred}
+
+
+def right_at_best_snapshot(run: TrainingRun, truth: Answers, halves: Answers) -> Mask:
+    """Which examples a run gets right at its best snapshot, an oracle's choice by truth [N].
+
+    On each half of the examples it is the snapshot that is best on the other half: the highest of several accuracies
+    on one set of examples would be partly luck, and lie above the end's without any overfitting.
+    """
+    right = np.stack([metrics.same(answers, truth) for answers in run.answers])
+    best_for_first = right[:, halves == 1].mean(1).argmax()
+    best_for_second = right[:, halves == 0].mean(1).argmax()
+    return np.where(halves == 0, right[best_for_first], right[best_for_second])
+
+
+def _measure_probe(correct_by_seed: Array, bootstrap: Bootstrap) -> Array:
+    """Share of probed examples on which the probe is correct [seeds, 1 + resamples]."""
+    probed = ~np.isnan(correct_by_seed[0])
+    accuracies = []
+    for correct in correct_by_seed:
+        accuracy = partial(metrics.agreement, correct, np.ones(len(correct)), among=probed)
+        accuracies.append(bootstrap.measure(accuracy))
+    return np.stack(accuracies)
+
+
+def summarise(measured: TaskMeasurements) -> TaskSummary:
+    """Every metric of every model over the seeds, and every difference of two models or two points of training."""
+    grid = measured.grid
+    bootstrap = measured.bootstrap
+    means = {
+        key: {metric: bootstrap.over_seeds(values) for metric, values in by_metric.items()}
+        for key, by_metric in measured.metrics.items()
+    }
+    recovered = {}
+    for key in measured.students:
+        student = means[key]
+        accuracy = student["accuracy"]
+        supervisor = means[supervisor_of(key)]["accuracy"]
+        ceiling = means[ceiling_of(key, grid.block)]["accuracy"]
+        pgr = bootstrap.pgr(accuracy, supervisor, ceiling, measured.smallest_gap)
+        recovered[key, "pgr"] = pgr
+        if pgr.value is not None:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                student["pgr"] = (accuracy - supervisor) / (ceiling - supervisor)
+        if "best" in student:
+            student["overfit"] = student["best"] - accuracy
+            student["late_agreement_wrong"] = student["agreement_wrong"] - student["halfway_agreement_wrong"]
+        student["over_supervisor"] = accuracy - supervisor
+        naive = key._replace(method=grid.baseline or "")
+        if key != naive and naive in means:
+            student["over_naive"] = accuracy - means[naive]["accuracy"]
+    estimates = {
+        (key, metric): bootstrap.estimate(values, UNDEFINED.get(metric, ""))
+        for key, by_metric in means.items()
+        for metric, values in by_metric.items()
+    }
+    sizes = {model.model: measured.parameters(key) for key, model in measured.models.items() if model.runs}
+    return TaskSummary(
+        grid=grid,
+        sizes=sizes,
+        confidence=bootstrap.confidence,
+        means=means,
+        estimates=estimates | recovered,
+    )

@@ -1,0 +1,307 @@
+"""The tables of a grid's results: each declared once, with its path, its columns and the function that makes its rows.
+
+summary.csv holds every number over seeds once; tables under plots/ are selections that figures are drawn from.
+"""
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from w2s.core import files
+from w2s.core.errors import UserError
+from w2s.results import metrics
+from w2s.results.collect import ModelKey, ceiling_of, supervisor_of
+from w2s.results.measure import TaskMeasurements, TaskSummary
+from w2s.results.statistics import Estimate, holm, p_value
+
+Row = dict[str, Any]
+Rows = Callable[[TaskMeasurements, TaskSummary], Iterable[Row]]
+
+MODEL = ModelKey._fields
+STUDENT = ("weak", "strong", "method")
+INTERVAL = ("low", "high")
+CELL_METRICS = ("auroc", "ece", "margin", "agreement", "agreement_right", "agreement_wrong")
+AGREEMENT_SUBSETS = {
+    "agreement": "all",
+    "agreement_right": "supervisor right",
+    "agreement_wrong": "supervisor wrong",
+}
+LIVE_CURVES = ("loss", "learning_rate", "accuracy", "agreement")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of all tasks."""
+
+    columns: list[str]
+    rows: Rows  # of one task, without the column `task`
+
+
+TABLES: dict[str, Table] = {}  # by path in the folder of results
+
+
+def table(path: str, *columns: str) -> Callable[[Rows], Rows]:
+    """Declare a table by the function that makes one task's rows; `task` is added as its first column."""
+
+    def declare(rows: Rows) -> Rows:
+        TABLES[path] = Table(["task", *columns], rows)
+        return rows
+
+    return declare
+
+
+def rows_by_path(measured: TaskMeasurements, summary: TaskSummary) -> dict[str, list[Row]]:
+    """One task's rows of every table."""
+    task = {"task": measured.grid.task}
+    return {path: [task | row for row in table.rows(measured, summary)] for path, table in TABLES.items()}
+
+
+def write(path: str, rows: Iterable[Row], folder: Path) -> None:
+    """Write a table as CSV; floats in full, so that equal files mean equal bits."""
+    with files.atomic(folder / path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, TABLES[path].columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@table(
+    "results.csv",
+    *(*STUDENT, "seed"),
+    *("supervisor_accuracy", "student_accuracy", "student_low", "student_high", "ceiling", "ceiling_accuracy"),
+    *CELL_METRICS,
+    *("pgr", "pgr_low", "pgr_high", "pgr_reason"),
+)
+def results(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
+    """One row a cell; its intervals are over the test examples alone."""
+    bootstrap = measured.bootstrap
+    for key in measured.students:
+        ceiling_key = ceiling_of(key, measured.grid.block)
+        student = measured.metrics[key]
+        supervisor = measured.metrics[supervisor_of(key)]["accuracy"]
+        ceiling = measured.metrics[ceiling_key]["accuracy"]
+        for s, seed in enumerate(measured.grid.seeds):
+            accuracy = bootstrap.estimate(student["accuracy"][s])
+            pgr = bootstrap.pgr(student["accuracy"][s], supervisor[s], ceiling[s], measured.smallest_gap)
+            cell = {metric: bootstrap.estimate(student[metric][s]) for metric in CELL_METRICS if metric in student}
+            yield {
+                **_student(key),
+                "seed": seed,
+                "supervisor_accuracy": float(supervisor[s, 0]),
+                "student_accuracy": accuracy.value,
+                "student_low": accuracy.low,
+                "student_high": accuracy.high,
+                "ceiling": ceiling_key.method,
+                "ceiling_accuracy": float(ceiling[s, 0]),
+                **{metric: estimate.value for metric, estimate in cell.items()},
+                "pgr": pgr.value,
+                "pgr_low": pgr.low,
+                "pgr_high": pgr.high,
+                "pgr_reason": pgr.reason,
+            }
+
+
+@table("summary.csv", *MODEL, "metric", "value", *INTERVAL, "reason")
+def summary(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """Every estimate over seeds, one a row."""
+    for (key, metric), estimate in summary.estimates.items():
+        yield {**key._asdict(), "metric": metric, **asdict(estimate)}
+
+
+@table("plots/settings.csv", "setting", *MODEL, "accuracy", *INTERVAL, "pgr")
+def settings(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """The pair with the widest gap between ceiling and supervisor (paper, figure 2): all models of its two sizes.
+
+    The gap is that of the baseline (or of the first method), among students larger than their supervisor if there are
+    any.
+    """
+    grid = measured.grid
+    methods = grid.block.methods
+
+    def larger_and_gap(student: ModelKey) -> tuple[bool, float]:
+        supervisor = supervisor_of(student)
+        low = summary.estimates[supervisor, "accuracy"].value or 0.0
+        high = summary.estimates[ceiling_of(student, grid.block), "accuracy"].value or 0.0
+        return measured.parameters(student) > measured.parameters(supervisor), high - low
+
+    shown = grid.baseline or methods[0]
+    _, weak, strong, _ = max((key for key in measured.pairs if key.method == shown), key=larger_and_gap)
+    keys = [
+        ModelKey("supervisor", weak),
+        *(ModelKey("student", weak, strong, method) for method in methods),
+        *(ModelKey("ceiling", strong=strong, method=method) for method in grid.block.ceilings),
+    ]
+    for key in keys:
+        row = {"setting": grid.setting, **key._asdict(), **_interval("accuracy", summary.estimates[key, "accuracy"])}
+        if key.role == "student":
+            row["pgr"] = summary.estimates[key, "pgr"].value
+        yield row
+
+
+@table("plots/scaling.csv", "series", "method", "model", "parameters", "accuracy", *INTERVAL)
+def scaling(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """Accuracy by size (paper, figure 3), for each method: ground truth along the ladder, and one series a supervisor.
+
+    A supervisor's series starts at itself. A model that is both supervisor and ceiling counts as ceiling, and the
+    ceilings are those that the method's students are compared with.
+    """
+
+    def point(series: str, method: str, key: ModelKey) -> Row:
+        return {
+            "series": series,
+            "method": method,
+            "model": measured.models[key].model,
+            "parameters": measured.parameters(key),
+            **_interval("accuracy", summary.estimates[key, "accuracy"]),
+        }
+
+    block = measured.grid.block
+    for method in block.methods:
+        students = [key for key in measured.pairs if key.method == method]
+        trained_on_truth = [*map(supervisor_of, students), *(ceiling_of(student, block) for student in students)]
+        ladder = {measured.models[key].model: key for key in trained_on_truth}
+        for key in sorted(ladder.values(), key=measured.parameters):
+            yield point("ground truth", method, key)
+        for weak in block.weak:
+            own = [key for key in students if key.weak == weak]
+            for key in [ModelKey("supervisor", weak), *sorted(own, key=measured.parameters)]:
+                yield point(f"supervisor {weak}", method, key)
+
+
+@table("plots/pgr.csv", *STUDENT, "pgr", *INTERVAL, "reason")
+def pgr(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """PGR of every student over the seeds, with the reason where it has none."""
+    for (key, metric), estimate in summary.estimates.items():
+        if metric == "pgr":
+            yield {**_student(key), **_interval("pgr", estimate), "reason": estimate.reason}
+
+
+@table("plots/agreement.csv", *STUDENT, "subset", "agreement", *INTERVAL)
+def agreement(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """How often a student repeats its supervisor: on all test inputs, and where that is right or wrong."""
+    for (key, metric), estimate in summary.estimates.items():
+        if metric in AGREEMENT_SUBSETS:
+            yield {**_student(key), "subset": AGREEMENT_SUBSETS[metric], **_interval("agreement", estimate)}
+
+
+@table("plots/curves.csv", *MODEL, "step", "progress", "accuracy", *INTERVAL, "agreement")
+def curves(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
+    """Accuracy against truth on the test inputs during training; low and high are the extremes over seeds."""
+    for key, model in measured.models.items():
+        if not model.runs:
+            continue
+        steps = model.runs[0].steps
+        for t, step in enumerate(steps):
+            answers = [run.answers[t] for run in model.runs]
+            accuracies = [float(metrics.accuracy(of_seed, measured.truth)) for of_seed in answers]
+            row = {**key._asdict(), "step": step, "progress": step / max(steps[-1], 1)}
+            row |= {"accuracy": fmean(accuracies), "low": min(accuracies), "high": max(accuracies)}
+            if key.role == "student":
+                labels = measured.models[supervisor_of(key)].answers
+                row["agreement"] = fmean(float(metrics.agreement(*pair)) for pair in zip(answers, labels, strict=True))
+            yield row
+
+
+@table("plots/training.csv", *MODEL, "step", *LIVE_CURVES)
+def training(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
+    """DVCLive's curves, mean over the seeds that logged a step; a value that was not logged is left empty."""
+    for key, model in measured.models.items():
+        logged = {curve: [_read_live(run.folder, curve) for run in model.runs] for curve in LIVE_CURVES}
+        steps = {step for runs in logged.values() for run in runs for step in run}
+        for step in sorted(steps):
+            values = {curve: [run[step] for run in runs if step in run] for curve, runs in logged.items()}
+            means = {curve: fmean(of_seeds) for curve, of_seeds in values.items() if of_seeds}
+            yield {**key._asdict(), "step": step, **means}
+
+
+@table("plots/calibration.csv", *MODEL, "bin", "confidence", "frequency", "count")
+def calibration(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
+    """Reliability diagrams, pooled over seeds; bins without an example are left out, and so are answers in words."""
+    for key, model in measured.models.items():
+        if metrics.are_probabilities(model.answers):
+            truth = np.tile(measured.truth, len(model.answers))
+            for bin in metrics.reliability(model.answers.ravel(), truth):
+                yield {**key._asdict(), **asdict(bin)}
+
+
+@table("plots/comparison.csv", *STUDENT, "gap", "difference", *INTERVAL, "p", "p_corrected", "significant")
+def comparison(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """Each method against the baseline on the same examples and seeds, widest gap first; empty without a baseline.
+
+    p as if tested alone, and corrected (Holm) for all comparisons of the task.
+    """
+    compared = [key for key in summary.pairs if (key, "over_naive") in summary.estimates]
+    compared.sort(key=lambda key: -summary.gap(key)[0])
+    p_values = [p_value(summary.means[key]["over_naive"]) for key in compared]
+    for key, p, corrected in zip(compared, p_values, holm(p_values), strict=True):
+        yield {
+            **_student(key),
+            "gap": float(summary.gap(key)[0]),
+            **_interval("difference", summary.estimates[key, "over_naive"]),
+            "p": p,
+            "p_corrected": corrected,
+            "significant": int(corrected < 1 - summary.confidence),
+        }
+
+
+@table("plots/overfitting.csv", *STUDENT, "best", "end", "difference", *INTERVAL)
+def overfitting(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """Accuracy at the snapshot that an oracle would stop at, at the end, and by how much the first is higher."""
+    for (key, metric), estimate in summary.estimates.items():
+        if metric == "overfit":
+            yield {
+                **_student(key),
+                "best": summary.estimates[key, "best"].value,
+                "end": summary.estimates[key, "accuracy"].value,
+                **_interval("difference", estimate),
+            }
+
+
+@table("plots/saliency.csv", *MODEL, "probe", *INTERVAL)
+def saliency(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
+    """How often a linear probe of a model's features predicts the truth."""
+    for (key, metric), estimate in summary.estimates.items():
+        if metric == "probe" and estimate.value is not None:
+            yield {**key._asdict(), **_interval("probe", estimate)}
+
+
+COLUMNS = {path: table.columns for path, table in TABLES.items()}
+
+
+def nested_metrics(summary: TaskSummary) -> dict[str, Any]:
+    """One task's part of metrics.json: point values over seeds, to four digits, for `dvc metrics diff`."""
+    values: dict[str, Any] = {role: {} for role in ("supervisor", "ceiling", "student", "zero_shot", "scratch")}
+    for (key, metric), estimate in summary.estimates.items():
+        rounded = None if estimate.value is None else round(estimate.value, 4)
+        if key.role == "student" and metric in ("accuracy", "pgr", "agreement"):
+            by_method = values["student"].setdefault(key.weak, {}).setdefault(key.strong, {})
+            by_method.setdefault(key.method, {})[metric] = rounded
+        elif metric == "accuracy" and key.role == "ceiling":
+            values["ceiling"].setdefault(key.strong, {})[key.method] = rounded
+        elif metric == "accuracy":
+            values[key.role][key.strong or key.weak] = rounded
+    return values
+
+
+def _student(key: ModelKey) -> Row:
+    return {"weak": key.weak, "strong": key.strong, "method": key.method}
+
+
+def _interval(column: str, estimate: Estimate) -> Row:
+    return {column: estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _read_live(folder: Path, curve: str) -> dict[int, float]:
+    """One of a run's DVCLive curves: step → value; empty where the run does not log it."""
+    path = folder / "live/plots/metrics" / f"{curve}.tsv"
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return {int(row["step"]): float(row[curve]) for row in csv.DictReader(file, delimiter="\t")}
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{path}: not a DVCLive curve with columns step and {curve}") from None
