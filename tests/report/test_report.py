@@ -28,7 +28,7 @@ from w2s.core.checks import load
 from w2s.core.params import Evaluate
 from w2s.report import figures, report
 from w2s.report.environment import environment
-from w2s.results.evaluation import COLUMNS
+from w2s.results.tables import COLUMNS
 
 ROOT = Path(__file__).parents[2]
 EVALUATE = Evaluate(seed=0, resamples=1000, confidence=0.95, smallest_gap=0.05)

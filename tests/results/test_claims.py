@@ -1,4 +1,4 @@
-"""The claims, on made-up outcomes that must hold, must not, leave it open or lack what a claim needs."""
+"""The claims, on made-up summaries that must hold, must not, leave it open or lack what a claim needs."""
 
 import json
 import re
@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.results.test_evaluation import CHESS, NOT_SIMULATED, PREFERENCES, REVIEWS, SIZES
+from tests.results.made_up import CHESS, METHODS, NOT_SIMULATED, PREFERENCES, REVIEWS, SIZES
 from w2s import __main__ as command
 from w2s.core.errors import UserError
-from w2s.core.params import Block, Simulated
+from w2s.core.params import Block, Method, Simulated
 from w2s.results import claims
-from w2s.results.evaluation import Name, Outcome
+from w2s.results.collect import ModelKey, TaskGrid
+from w2s.results.measure import TaskSummary
 from w2s.results.statistics import Estimate
 
 BLOCKS = {"classification": REVIEWS, "preference": PREFERENCES, "generation": CHESS}
-STUDENT, BASE = Name("student", "xs", "l", "naive"), Name("base", strong="l")
+STUDENT = ModelKey("student", "xs", "l", "naive")
+BASE = ModelKey("base", strong="l")
 
 
 RNG = np.random.default_rng(0)
@@ -29,37 +31,56 @@ def spread(value: float, width: float = 0.01) -> np.ndarray:
     return np.concatenate([[value], RNG.normal(value, width / 2, 400)])
 
 
-def outcome(
-    setting: str, means: dict[Name, dict[str, float]], width: float = 0.01, task: str = "", **simulated: object
-) -> Outcome:
-    """A task of one setting with these values, each known to ± width."""
+def summary(
+    setting: str,
+    means: dict[ModelKey, dict[str, float]],
+    width: float = 0.01,
+    task: str = "",
+    recipes: dict[str, Method] | None = None,
+    **simulated: object,
+) -> TaskSummary:
+    """A task of one setting with these values, each known to ± width; the methods are those of params.yaml."""
+    methods = recipes or {name: METHODS[name] for name in dict.fromkeys(["naive", *methods_of(means)])}
     found = {name: {metric: spread(v, width) for metric, v in values.items()} for name, values in means.items()}
     estimates = {(n, m): Estimate(v, v - width, v + width) for n, values in means.items() for m, v in values.items()}
-    block, made_up = Block(**BLOCKS[setting]), Simulated(**NOT_SIMULATED | simulated)
-    return Outcome(task or block.tasks[0], setting, block, made_up, SIZES, 0.95, found, estimates)
+    block = Block(**BLOCKS[setting] | {"methods": list(methods), "ceilings": [next(iter(methods))]})
+    grid = TaskGrid(
+        task=task or block.tasks[0],
+        setting=setting,
+        block=block,
+        simulated=Simulated(**NOT_SIMULATED | simulated),
+        seeds=[0],
+        methods=methods,
+    )
+    return TaskSummary(grid=grid, sizes=SIZES, confidence=0.95, means=found, estimates=estimates)
 
 
-def row(id: str, *outcomes: Outcome, setting: str | None = None) -> dict:
-    rows = {(row["id"], row["setting"]): row for row in claims.judge([*outcomes])}
-    where = outcomes[0].setting if setting is None else setting
-    return rows[id, where]
+def methods_of(means: dict[ModelKey, dict[str, float]]) -> list[str]:
+    return [key.method for key in means if key.method]
+
+
+def row(id: str, *summaries: TaskSummary, setting: str | None = None) -> dict:
+    rows = {(row["id"], row["setting"]): row for row in claims.judge([*summaries])}
+    return rows[id, summaries[0].grid.setting if setting is None else setting]
 
 
 def of(metric: str, method: str = "naive") -> Callable[[float], dict]:
     """Students of xs, s and l by a method, each with this value of a metric."""
-    return lambda value: {Name("student", "xs", strong, method): {metric: value} for strong in ("s", "l")}
+    return lambda value: {ModelKey("student", "xs", strong, method): {metric: value} for strong in ("s", "l")}
 
 
 def ladder(metric: str) -> Callable[[float], dict]:
     """A value that rises by this much from the smaller student to the larger."""
-    return lambda rise: {Name("student", "xs", s, "naive"): {metric: 0.4 + r} for s, r in (("s", 0.0), ("l", rise))}
+    return lambda rise: {ModelKey("student", "xs", s, "naive"): {metric: 0.4 + r} for s, r in (("s", 0.0), ("l", rise))}
 
 
 def with_gaps(rise: float) -> dict:
     """A gain by the confidence loss that is so much larger at the gap xs → l than at s → l."""
-    accuracy = {Name("supervisor", "xs"): 0.6, Name("supervisor", "s"): 0.8}
-    accuracy[Name("ceiling", strong="l", method="naive")] = 0.95
-    gains = {Name("student", weak, "l", "confidence"): {"over_naive": 0.02 + r} for weak, r in (("xs", rise), ("s", 0))}
+    accuracy = {ModelKey("supervisor", "xs"): 0.6, ModelKey("supervisor", "s"): 0.8}
+    accuracy[ModelKey("ceiling", strong="l", method="naive")] = 0.95
+    gains = {
+        ModelKey("student", weak, "l", "confidence"): {"over_naive": 0.02 + r} for weak, r in (("xs", rise), ("s", 0))
+    }
     return {name: {"accuracy": value} for name, value in accuracy.items()} | gains
 
 
@@ -69,7 +90,8 @@ def probes(gain: float) -> dict:
 
 def prompted(above: float) -> dict:
     """A few-shot ceiling so much above what is near: 50 % + 0.9 × 40 points."""
-    few, naive = (Name("ceiling", strong="l", method=method) for method in ("few-shot", "naive"))
+    few = ModelKey("ceiling", strong="l", method="few-shot")
+    naive = ModelKey("ceiling", strong="l", method="naive")
     return {few: {"accuracy": 0.86 + above}, naive: {"accuracy": 0.9}}
 
 
@@ -103,7 +125,7 @@ CASES = {
 def test_verdicts_follow_the_side_of_the_interval(
     id: str, setting: str, means: Callable[[float], dict], effect: float | None, verdict: str
 ) -> None:
-    found = row(id, outcome(setting, means(effect) if effect is not None else {}))
+    found = row(id, summary(setting, means(effect) if effect is not None else {}))
     assert found["verdict"] == verdict
     if effect is None:
         assert found["effect"] is None
@@ -115,10 +137,8 @@ def test_verdicts_follow_the_side_of_the_interval(
 
 def test_the_pooled_interval_is_that_of_the_mean_in_each_replicate() -> None:
     rng = np.random.default_rng(0)
-    one, other = (
-        outcome("classification", of("overfit")(0.0)),
-        outcome("classification", of("overfit")(0.0), task="two"),
-    )
+    one = summary("classification", of("overfit")(0.0))
+    other = summary("classification", of("overfit")(0.0), task="two")
     effects = []
     for task in (one, other):
         for values in task.means.values():
@@ -131,61 +151,115 @@ def test_the_pooled_interval_is_that_of_the_mean_in_each_replicate() -> None:
     assert (found["low"], found["high"]) == pytest.approx((*np.quantile(mean[1:], [0.025, 0.975]),))
 
 
+@pytest.mark.parametrize(("id", "setting", "means"), [(id, *case) for id, case in CASES.items()])
+def test_methods_may_have_any_name(id: str, setting: str, means: Callable[[float], dict]) -> None:
+    renamed = {key._replace(method=key.method and f"my-{key.method}"): values for key, values in means(0.1).items()}
+    methods = {f"my-{name}": METHODS[name] for name in dict.fromkeys(["naive", *methods_of(means(0.1))])}
+    found = row(id, summary(setting, renamed, recipes=methods))
+    assert found["verdict"] == "holds"
+    assert found["effect"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("id", "setting", "means"), [(id, *case) for id, case in CASES.items()])
+def test_a_name_stands_for_nothing(id: str, setting: str, means: Callable[[float], dict]) -> None:
+    """Whatever a claim is about, methods of the same names but of other content say nothing of it."""
+    names = dict.fromkeys(["naive", *methods_of(means(0.1))])
+    found = row(id, summary(setting, means(0.1), recipes=dict.fromkeys(names, METHODS["kl"])))
+    assert found["verdict"] == "not tested"
+    assert found["why"].endswith("no method is the naive one, the recipe without parts")
+    only_naive = {name: METHODS["naive" if name == "naive" else "kl"] for name in names}
+    found = row(id, summary(setting, means(0.1), recipes=only_naive))
+    assert found["verdict"] == ("holds" if len(names) == 1 else "not tested")
+
+
+def test_recipes_of_other_strength_all_count() -> None:
+    both = {
+        key._replace(method=method) if key.role == "student" else key: values
+        for rise, method in ((0.1, "confidence"), (0.2, "bolder"))
+        for key, values in with_gaps(rise).items()
+    }
+    bolder = METHODS["confidence"].model_copy(update={"alpha_max": 0.9})
+    methods = {"naive": METHODS["naive"], "confidence": METHODS["confidence"], "bolder": bolder}
+    found = row("confidence-helps-most-at-large-gaps", summary("classification", both, recipes=methods))
+    assert (found["comparisons"], found["verdict"]) == (2, "holds")
+    assert found["effect"] == pytest.approx(0.15)
+
+
+def test_a_claim_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "CLAIMS", claims.CLAIMS.copy())
+
+    @claims.claim("9.9", "classification", needs="a moon")
+    def moons_are_round(tasks: list[TaskSummary]) -> list[np.ndarray]:
+        """Moons are round.
+
+        Roundness − 0.
+        """
+        return [spread(0.3) for _ in tasks]
+
+    found = row("moons-are-round", summary("classification", {}))
+    assert found["verdict"] == "holds"
+    assert (found["claim"], found["test"], found["section"]) == ("Moons are round.", "Roundness − 0.", "9.9")
+
+
 @pytest.mark.parametrize(("gain", "verdict"), [(0.05, "holds"), (-0.05, "does not hold")])
 def test_chess_is_asked_of_bootstrapping(gain: float, verdict: str) -> None:
-    students = {Name("student", weak, "chess-l", "bootstrap"): {"over_naive": gain} for weak in ("chess-xs", "chess-s")}
-    assert row("bootstrapping-helps-chess", outcome("generation", students))["verdict"] == verdict
+    students = {
+        ModelKey("student", weak, "chess-l", "bootstrap"): {"over_naive": gain} for weak in ("chess-xs", "chess-s")
+    }
+    assert row("bootstrapping-helps-chess", summary("generation", students))["verdict"] == verdict
 
 
 def test_a_way_without_rungs_says_nothing_of_bootstrapping() -> None:
-    between, neighbours = (Name("student", weak, "chess-l", "bootstrap") for weak in ("chess-xs", "chess-s"))
-    task = outcome("generation", {between: {"over_naive": 0.05}, neighbours: {"over_naive": 0.0}})
+    between, neighbours = (ModelKey("student", weak, "chess-l", "bootstrap") for weak in ("chess-xs", "chess-s"))
+    task = summary("generation", {between: {"over_naive": 0.05}, neighbours: {"over_naive": 0.0}})
     task.means[neighbours]["over_naive"][:] = 0  # the same student as by naive, in every replicate
     found = row("bootstrapping-helps-chess", task)
     assert (found["comparisons"], found["effect"]) == (1, 0.05)
 
 
 def test_reward_modelling_is_compared_with_the_lowest_other_setting() -> None:
-    chess = {Name("student", "chess-xs", "chess-l", "naive"): {"pgr": 0.3}}
-    tasks = [outcome("classification", of("pgr")(0.5)), outcome("generation", chess)]
+    chess = {ModelKey("student", "chess-xs", "chess-l", "naive"): {"pgr": 0.3}}
+    tasks = [summary("classification", of("pgr")(0.5)), summary("generation", chess)]
     lowest = "naive-pgr-is-lowest-in-reward-modelling"
     assert row(lowest, *tasks, setting="")["verdict"] == "not tested"
-    assert row(lowest, *tasks, outcome("preference", of("pgr")(0.1)), setting="")["effect"] == pytest.approx(0.2)
-    assert row(lowest, *tasks, outcome("preference", of("pgr")(0.4)), setting="")["verdict"] == "does not hold"
+    assert row(lowest, *tasks, summary("preference", of("pgr")(0.1)), setting="")["effect"] == pytest.approx(0.2)
+    assert row(lowest, *tasks, summary("preference", of("pgr")(0.4)), setting="")["verdict"] == "does not hold"
 
 
 def test_random_errors_are_compared_with_rounded_labels_or_with_naive() -> None:
-    noisy, hard = Name("student", "random-errors", "l", "naive"), STUDENT._replace(method="hard")
+    noisy = ModelKey("student", "random-errors", "l", "naive")
+    hard = STUDENT._replace(method="hard")
     grid = {"tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
     means = {noisy: {"accuracy": 0.9}, STUDENT: {"accuracy": 0.8}}
     id = "random-errors-are-forgiven-more"
-    assert row(id, outcome("classification", means, **grid))["effect"] == pytest.approx(0.1)
+    assert row(id, summary("classification", means, **grid))["effect"] == pytest.approx(0.1)
     means[hard] = {"accuracy": 0.95}
-    assert row(id, outcome("classification", means, **grid))["verdict"] == "does not hold"
-    assert row(id, outcome("classification", means))["verdict"] == "not tested"
+    assert row(id, summary("classification", means, **grid))["verdict"] == "does not hold"
+    assert row(id, summary("classification", means))["verdict"] == "not tested"
 
 
 def test_students_no_larger_than_their_supervisor_and_undefined_values_are_left_out() -> None:
-    students = {Name("student", "s", "s", "naive"): {"over_supervisor": -0.3}}
-    assert row("students-beat-supervisors", outcome("classification", students))["verdict"] == "not tested"
-    students |= of("over_supervisor")(0.1) | {Name("student", "s", "l", "naive"): {"over_supervisor": np.nan}}
-    found = row("students-beat-supervisors", outcome("classification", students))
+    students = {ModelKey("student", "s", "s", "naive"): {"over_supervisor": -0.3}}
+    assert row("students-beat-supervisors", summary("classification", students))["verdict"] == "not tested"
+    students |= of("over_supervisor")(0.1) | {ModelKey("student", "s", "l", "naive"): {"over_supervisor": np.nan}}
+    found = row("students-beat-supervisors", summary("classification", students))
     assert (found["comparisons"], found["verdict"]) == (2, "holds")
 
 
 def test_prompting_is_not_held_against_finetuning_that_learnt_nothing() -> None:
-    few, naive = (Name("ceiling", strong="l", method=method) for method in ("few-shot", "naive"))
+    few = ModelKey("ceiling", strong="l", method="few-shot")
+    naive = ModelKey("ceiling", strong="l", method="naive")
     means = {few: {"accuracy": 0.5}, naive: {"accuracy": 0.505}}
-    assert row("few-shot-approaches-finetuning", outcome("classification", means))["verdict"] == "not tested"
+    assert row("few-shot-approaches-finetuning", summary("classification", means))["verdict"] == "not tested"
 
 
 def test_a_setting_that_the_grid_lacks_is_not_tested() -> None:
-    found = row("students-beat-supervisors", outcome("classification", {}), setting="generation")
+    found = row("students-beat-supervisors", summary("classification", {}), setting="generation")
     assert (found["verdict"], found["why"]) == ("not tested", "the grid has no generation task")
 
 
 def test_each_claim_says_what_it_claims_and_how_it_is_tested() -> None:
-    rows = claims.judge([outcome("classification", {})])
+    rows = claims.judge([summary("classification", {})])
     assert len({(row["id"], row["setting"]) for row in rows}) == len(rows)
     assert all(row["claim"].endswith(".") and row["test"].endswith(".") for row in rows)
     assert {row["id"] for row in rows} >= CASES.keys()
@@ -199,7 +273,7 @@ def test_the_file_is_what_the_command_prints(
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"reports/claims\.json does not exist"):
         claims.show()
-    claims.write([outcome("classification", of("over_supervisor")(0.1))], tmp_path / "reports")
+    claims.write([summary("classification", of("over_supervisor")(0.1))], tmp_path / "reports")
     content = json.loads((tmp_path / "reports/claims.json").read_text())
     assert content["rule"] == claims.RULE
     monkeypatch.setattr(sys, "argv", ["w2s", "claims"])

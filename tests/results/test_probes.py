@@ -26,15 +26,16 @@ def test_a_probe_is_logistic_regression_fitted_on_the_other_half() -> None:
     truth = (np.arange(200) % 2).astype(float)
     features = rng.normal(size=(200, 6)) * [1, 5, 0.1, 2, 1, 30] + truth[:, None] * [1, 0, 0.1, 0, 0, 3] + 7
     half = rng.permutation(200) % 2
-    said = np.empty(200)
-    for held in (0, 1):
-        seen = half != held
-        mean, spread = features[seen].mean(0), features[seen].std(0)
-        weights = newton((features[seen] - mean) / spread, truth[seen], probes.PENALTY)
-        said[~seen] = (features[~seen] - mean) / spread @ weights[:-1] + weights[-1] > 0
-    right = probes.right(features, truth, half)
-    assert 0.6 < right.mean() < 0.95
-    assert (right == (said == truth)).all()
+    predicted = np.empty(200)
+    for held_out in (0, 1):
+        fitted = half != held_out
+        mean = features[fitted].mean(0)
+        spread = features[fitted].std(0)
+        weights = newton((features[fitted] - mean) / spread, truth[fitted], probes.PENALTY)
+        predicted[~fitted] = (features[~fitted] - mean) / spread @ weights[:-1] + weights[-1] > 0
+    correct = probes.correct(features, truth, half)
+    assert 0.6 < correct.mean() < 0.95
+    assert (correct == (predicted == truth)).all()
 
 
 @given(st.integers(2, 40), st.integers(0, 100))
@@ -42,14 +43,14 @@ def test_no_group_is_in_both_halves_and_each_holds_both_answers(groups: int, see
     rng = np.random.default_rng(seed)
     group = rng.integers(groups, size=80).astype(str)
     truth = (np.arange(80) % 2).astype(float)
-    half = probes.folds(truth, group, seed)
+    half = probes.split_in_halves(truth, group, seed)
     if half is not None:
         assert not set(group[half == 0]) & set(group[half == 1])
         assert all(set(truth[half == h]) == {0, 1} for h in (0, 1))
 
 
 def test_too_few_examples_have_no_halves() -> None:
-    assert probes.folds(np.array([0.0, 1.0, 1.0]), np.array(["a", "b", "c"]), 0) is None
-    assert probes.folds(np.array([0.0, 0.0, 1.0, 1.0]), np.array(["a"] * 4), 0) is None
+    assert probes.split_in_halves(np.array([0.0, 1.0, 1.0]), np.array(["a", "b", "c"]), 0) is None
+    assert probes.split_in_halves(np.array([0.0, 0.0, 1.0, 1.0]), np.array(["a"] * 4), 0) is None
     with pytest.raises(ValueError, match="class"):
-        probes.right(np.zeros((4, 1)), np.array([0.0, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1]))
+        probes.correct(np.zeros((4, 1)), np.array([0.0, 0.0, 1.0, 1.0]), np.array([0, 0, 1, 1]))

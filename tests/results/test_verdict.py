@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 import yaml
 
 from w2s.__main__ import main
-from w2s.results.evaluation import COLUMNS
+from w2s.results.tables import COLUMNS
 
 Said = Callable[[], tuple[int, str, str]]
 ACCURACY = {"supervisor": 0.58, "ceiling": 0.97, "student": 0.71}
@@ -54,17 +55,22 @@ def results(
     others = [row("supervisor", "xs", "", "", ACCURACY["supervisor"])]
     others += [row("ceiling", "", "l", m, ACCURACY["ceiling"] - 0.1 * (m != "naive")) for m in ceilings]
     write_csv(Path(reports, "summary.csv"), [*others, *students, *pgr])
-    outs = {f"models/student/reviews/xs/l/{m}/{s}": md5 for m in methods for s in seeds}
-    outs |= {"models/supervisor/reviews/xs/0": "b", "data/weak_labels/reviews/xs/0": "c", "reports/figures": md5}
+    outs = {f"runs/student/reviews/xs/l/{m}/{s}": md5 for m in methods for s in seeds}
+    outs |= {"runs/supervisor/reviews/xs/0": "b", "data/weak_labels/reviews/xs/0": "c", "reports/figures": md5}
     stages = {
         f"stage@{k}": {"cmd": "x", "outs": [{"path": path, "hash": "md5", "md5": value}]}
         for k, (path, value) in enumerate(outs.items())
     }
     Path("dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
-    Path("models/student/reviews/xs/l/naive/0").mkdir(parents=True, exist_ok=True)
+    Path("runs/student/reviews/xs/l/naive/0").mkdir(parents=True, exist_ok=True)
     Path("params.yaml").write_text(
         yaml.safe_dump({"grid": {"reports": reports, "seeds": list(seeds)}, "evaluate": {"confidence": 0.9}} | params)
     )
+
+
+def fields(lines: list[str]) -> list[list[str]]:
+    """The cells of a printed table: columns are at least two spaces apart."""
+    return [re.split(r"  +", line.strip()) for line in lines]
 
 
 def commit() -> None:
@@ -98,12 +104,19 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_table_leads_from_supervisor_to_ceiling(said: Said) -> None:
     _, out, _ = said()
-    assert out.splitlines()[:4] == [
-        "Accuracy on test inputs (mean over seeds), and performance gap recovered with its 90% interval",
-        "",
-        "  task     weak  strong  method  supervisor  student  ceiling  PGR",
-        "  reviews  xs    l       naive        0.580    0.710    0.970   0.33 [ 0.25,  0.41]",
+    title, _, *table = out.splitlines()[:4]
+    assert title == "Accuracy on test inputs (mean over seeds), and performance gap recovered with its 90% interval"
+    assert fields(table) == [
+        ["task", "weak", "strong", "method", "supervisor", "student", "ceiling", "PGR"],
+        ["reviews", "xs", "l", "naive", "0.580", "0.710", "0.970", "0.33 [0.25, 0.41]"],
     ]
+
+
+def test_names_that_look_like_numbers_stay_as_they_are(said: Said) -> None:
+    results(methods=("naive", "1e3"))
+    commit()
+    _, out, _ = said()
+    assert fields(out.splitlines()[4:5])[0][3] == "1e3"
 
 
 def test_a_student_stands_beside_its_own_ceiling(said: Said) -> None:
@@ -111,9 +124,9 @@ def test_a_student_stands_beside_its_own_ceiling(said: Said) -> None:
     commit()
     code, out, _ = said()
     assert code == 0
-    assert out.splitlines()[3:5] == [
-        "  reviews  xs    l       naive            0.580    0.710    0.970   0.33 [ 0.25,  0.41]",
-        "  reviews  xs    l       generative       0.580    0.710    0.870   0.33 [ 0.25,  0.41]",
+    assert fields(out.splitlines()[3:5]) == [
+        ["reviews", "xs", "l", "naive", "0.580", "0.710", "0.970", "0.33 [0.25, 0.41]"],
+        ["reviews", "xs", "l", "generative", "0.580", "0.710", "0.870", "0.33 [0.25, 0.41]"],
     ]
 
 
@@ -151,7 +164,9 @@ def test_an_undefined_pgr_is_flagged_with_its_reason(said: Said) -> None:
     assert ",pgr," in lines[-1]
     path.write_text("\n".join([*lines[:-1], lines[-1].split(",pgr,")[0] + ",pgr,,,,gap of 2.10 points is under 5", ""]))
     _, out, _ = said()
-    assert "0.970    n/a (1)\n  (1) no PGR: gap of 2.10 points is under 5\n" in out
+    row, note = out.splitlines()[3:5]
+    assert fields([row])[0][-2:] == ["0.970", "n/a (1)"]
+    assert note == "  (1) no PGR: gap of 2.10 points is under 5"
 
 
 def test_bit_identical(said: Said) -> None:
@@ -190,13 +205,16 @@ def test_not_reproduced_names_the_rows_and_the_parameters(said: Said) -> None:
     results(shift=0.05, md5="z", finetune={"learning_rate": 0.1})
     code, out, _ = said()
     assert code == 1
-    assert out.split("\n\n", 2)[2] == (
+    verdict, rows, parameters = out.split("\n\n")[2:]
+    assert verdict == (
         "Verdict: NOT REPRODUCED. 1 of 3 accuracies lie outside their committed intervals.\n"
-        "  2 of 4 trained outputs differ in bits; results.csv differs.\n"
-        "\n"
-        "  task     role     weak  strong  method    here  committed\n"
-        "  reviews  student  xs    l       naive   0.7600  0.7100 [0.6950, 0.7250]\n"
-        "\n"
+        "  2 of 4 trained outputs differ in bits; results.csv differs."
+    )
+    assert fields(rows.splitlines()) == [
+        ["task", "role", "weak", "strong", "method", "here", "committed"],
+        ["reviews", "student", "xs", "l", "naive", "0.7600", "0.7100 [0.6950, 0.7250]"],
+    ]
+    assert parameters == (
         "Parameters that differ, committed -> here (a variant is not a reproduction):\n"
         "  finetune.learning_rate: absent -> 0.1\n"
     )
@@ -207,11 +225,12 @@ def test_another_grid_is_not_a_reproduction_even_with_equal_numbers(said: Said) 
     code, out, _ = said()
     assert code == 1
     assert "NOT REPRODUCED. 0 of 3 accuracies lie outside" in out
-    assert out.split("\n\n")[-2].splitlines() == [
-        "The grids differ; cells that were not compared (2):",
-        "                  task     weak  strong  method      ceiling  seed",
-        "  committed only  reviews  xs    l       naive       naive       1",
-        "  here only       reviews  xs    l       confidence  naive       0",
+    title, *rows = out.split("\n\n")[-2].splitlines()
+    assert title == "The grids differ; cells that were not compared (2):"
+    assert fields(rows) == [
+        ["task", "weak", "strong", "method", "ceiling", "seed"],
+        ["committed only", "reviews", "xs", "l", "naive", "naive", "1"],
+        ["here only", "reviews", "xs", "l", "confidence", "naive", "0"],
     ]
     assert out.endswith("  grid.seeds: [0, 1] -> [0]\n")
 
@@ -262,7 +281,7 @@ def test_missing_files(said: Said, name: str) -> None:
 
 
 def test_a_fresh_clone_has_not_reproduced_anything(said: Said) -> None:
-    Path("models").rename("elsewhere")
+    Path("runs").rename("elsewhere")
     code, out, err = said()
     assert (code, out) == (1, "")
     assert err == "error: nothing has been trained here (these reports came with git): run `dvc repro` first\n"

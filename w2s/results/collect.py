@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from w2s.core import files
 from w2s.core.errors import UserError
+from w2s.core.grid import ceiling_method, setting_blocks
 from w2s.core.params import Block, Params, Simulated
 from w2s.results import recipes
 from w2s.results.metrics import Answers
@@ -54,12 +55,12 @@ class TaskGrid:
     @property
     def reference_ceiling(self) -> str:
         """The ceiling method that stands for the task: the baseline, or the first one."""
-        return self.block.ceiling(self.baseline or self.block.ceilings[0])
+        return ceiling_method(self.block, self.baseline or self.block.ceilings[0])
 
 
 def task_grids(params: Params) -> Iterator[TaskGrid]:
     """The grid, task by task."""
-    for setting, block in params.grid.blocks.items():
+    for setting, block in setting_blocks(params.grid).items():
         methods = {name: params.methods[name] for name in block.methods}
         for task in block.tasks:
             yield TaskGrid(
@@ -132,7 +133,7 @@ def supervisor_of(student: ModelKey) -> ModelKey:
 
 def ceiling_of(student: ModelKey, block: Block) -> ModelKey:
     """The ceiling that a student is compared with."""
-    return ModelKey("ceiling", strong=student.strong, method=block.ceiling(student.method))
+    return ModelKey("ceiling", strong=student.strong, method=ceiling_method(block, student.method))
 
 
 def collect(grid: TaskGrid) -> TaskPredictions:
