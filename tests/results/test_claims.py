@@ -166,7 +166,7 @@ def test_a_name_stands_for_nothing(id: str, setting: str, means: Callable[[float
     names = dict.fromkeys(["naive", *methods_of(means(0.1))])
     found = row(id, summary(setting, means(0.1), recipes=dict.fromkeys(names, METHODS["kl"])))
     assert found["verdict"] == "not tested"
-    assert found["why"].endswith("no method is the naive one, the recipe without parts")
+    assert found["why"].endswith("no method is the naive one, without parts")
     only_naive = {name: METHODS["naive" if name == "naive" else "kl"] for name in names}
     found = row(id, summary(setting, means(0.1), recipes=only_naive))
     assert found["verdict"] == ("holds" if len(names) == 1 else "not tested")
@@ -178,7 +178,7 @@ def test_recipes_of_other_strength_all_count() -> None:
         for rise, method in ((0.1, "confidence"), (0.2, "bolder"))
         for key, values in with_gaps(rise).items()
     }
-    bolder = METHODS["confidence"].model_copy(update={"alpha_max": 0.9})
+    bolder = Method(loss={"function": "confidence", "alpha_max": 0.9, "warmup": 0.2})
     methods = {"naive": METHODS["naive"], "confidence": METHODS["confidence"], "bolder": bolder}
     found = row("confidence-helps-most-at-large-gaps", summary("classification", both, recipes=methods))
     assert (found["comparisons"], found["verdict"]) == (2, "holds")

@@ -4,7 +4,7 @@ A claim is one function: of the tasks it is given, it returns its effects, one a
 compares), each on the sample and all replicates, positive where the claim is right. Its docstring is what is claimed
 and, after a blank line, how that is tested. `RULE` says how effects become a verdict.
 
-Methods are found by what they contain, whatever their names: *naive* is the recipe without parts, and a claim about a
+Methods are found by what they contain, whatever their names: *naive* is the method without parts, and a claim about a
 part is tested on every method that has this part alone. Where several qualify (the confidence loss in two strengths),
 each adds its effects.
 """
@@ -74,7 +74,7 @@ class Claim:
             if tasks:
                 why = f"needs {self.needs}"
                 if not any(task.grid.baseline for task in tasks):
-                    why += "; no method is the naive one, the recipe without parts"
+                    why += "; no method is the naive one, without parts"
             return row | {"effect": None, "low": None, "high": None, "verdict": "not tested", "why": why}
         mean = estimate(np.mean(effects, axis=0), summaries[0].confidence)
         assert mean.low is not None
@@ -100,13 +100,13 @@ def judge(summaries: Tasks) -> list[Row]:
 
 
 def naive(task: TaskSummary) -> list[str]:
-    """The recipe without parts, if the task has it."""
+    """The method without parts, if the task has it."""
     return [task.grid.baseline] if task.grid.baseline else []
 
 
-def only(part: str, loss: str = "") -> Selection:
-    """Every method that has this part alone (see `recipes.only`)."""
-    return lambda task: recipes.only(task.grid.methods, part, loss)
+def only(part: str, **options: object) -> Selection:
+    """Every method that has this part alone, with these options (see `recipes.only`)."""
+    return lambda task: recipes.only(task.grid.methods, part, **options)
 
 
 def larger_students(task: TaskSummary, methods: list[str]) -> list[ModelKey]:
@@ -197,7 +197,7 @@ def confidence_helps_most_at_large_gaps(tasks: Tasks) -> Effects:
     """
     effects = []
     for task in tasks:
-        for method in only("loss", "confidence")(task):
+        for method in only("loss", function="confidence")(task):
             students = sorted(larger_students(task, [method]), key=lambda student: task.gap(student)[0])
             gains = [task.means[key]["over_naive"] for key in students if "over_naive" in task.means[key]]
             if len(gains) > 1:

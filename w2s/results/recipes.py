@@ -1,41 +1,31 @@
 """Methods by what they contain: code that compares methods finds them here, and never by the names users give them.
 
-The *baseline* is the recipe without parts (the paper's naive finetuning), which all others are compared with.
+The *baseline* is naive finetuning, the method without parts, which all others are compared with.
 """
 
 from collections.abc import Mapping
 
 from w2s.core.params import Method
+from w2s.methods import is_naive, parts_of
 
-DEFAULT_LOSS = "cross_entropy"
 Methods = Mapping[str, Method]  # of one block, by name, in the grid's order
 
 
 def baseline(methods: Methods) -> str | None:
-    """The first method without parts and without overrides of `finetune`; None if there is none."""
-    return next((name for name, method in methods.items() if not method.finetune and not _parts(method)), None)
+    """The first method without parts and without hyperparameters of its own; None if there is none."""
+    return next((name for name, method in methods.items() if is_naive(method)), None)
 
 
-def only(methods: Methods, part: str, loss: str = "") -> list[str]:
-    """The methods that differ from the baseline by one part alone; `loss` further narrows the part "loss".
+def only(methods: Methods, part: str, **options: object) -> list[str]:
+    """The methods that differ from the baseline by this part alone, with these of its options.
 
-    The part's own options do not matter: recipes of other strength all qualify.
+    Other options do not matter: the confidence loss in two strengths is two methods that qualify.
     """
-    wanted = {part: loss} if loss else {part: ""}
-    return [name for name, method in methods.items() if not method.finetune and _parts(method) == wanted]
+    return [name for name, method in methods.items() if _is_only(method, part, options)]
 
 
-def _parts(method: Method) -> dict[str, str]:
-    """Names of a method's parts; that of a loss other than the default with the loss's name."""
-    present = {
-        "bootstrap": method.via,
-        "rounds": method.rounds > 1,
-        "generative": method.texts,
-        "clean": method.clean,
-        "harden": method.labels == "hard",
-        "probe_first": method.probe,
-        "early_stopping": method.stop,
-        "few_shot": method.shots,
-    }
-    loss = {"loss": method.loss} if method.loss != DEFAULT_LOSS else {}
-    return {name: "" for name, found in present.items() if found} | loss
+def _is_only(method: Method, name: str, options: Mapping[str, object]) -> bool:
+    if method.finetune or list(method.parts) != [name]:
+        return False
+    (part,) = parts_of(method)
+    return all(getattr(part, option) == value for option, value in options.items())
