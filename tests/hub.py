@@ -35,6 +35,7 @@ from transformers import (
 Kind = Literal["model", "dataset"]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 VOCABULARY = 600  # 256 bytes, special tokens and some merges
+CORPUS = (Path(__file__).parent / "corpus.txt").read_text().splitlines()  # for tokenizers of real sizes
 
 
 # Checkpoints

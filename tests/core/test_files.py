@@ -19,7 +19,7 @@ PREDICTIONS, SPOKEN = pa.schema([STEP, *LABELS]), pa.schema([STEP, *ANSWERS])
 IDS = ["a", "b", "c"]
 
 
-def told(read: Callable[[], object]) -> str:
+def error_of(read: Callable[[], object]) -> str:
     with pytest.raises(UserError) as error:
         read()
     return " ".join(str(error.value).split())
@@ -43,7 +43,7 @@ def test_answers_come_back_as_written(tmp_path_factory: pytest.TempPathFactory, 
     assert files.aligned(table, backwards, file).tolist() == [*answers.values()][::-1]
     files.write(file, SPOKEN, {"step": [3] * len(answers), "id": list(answers), "answer": list(answers.values())})
     assert files.read_predictions(file)["answer"].to_pylist() == [*answers.values()]
-    assert told(lambda: files.read_labels(file)) == (
+    assert error_of(lambda: files.read_labels(file)) == (
         f"{file}: columns are (step: int32, id: string, answer: string), expected (id: string, answer: string)"
     )
 
@@ -55,7 +55,7 @@ def test_answers_are_checked_as_labels_are(tmp_path: Path) -> None:
         (["a", "b"], ["x", None], "has empty values"),
     ):
         files.write(file, ANSWERS, {"id": ids, "answer": answers})
-        assert told(lambda: files.read_labels(file)) == f"{file}: {fault}"
+        assert error_of(lambda: files.read_labels(file)) == f"{file}: {fault}"
 
 
 def test_predictions_repeat_ids_over_steps_but_not_within_one(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_predictions_repeat_ids_over_steps_but_not_within_one(tmp_path: Path) ->
     files.write(file, PREDICTIONS, columns)
     assert files.read_predictions(file).to_pydict() == columns
     files.write(file, PREDICTIONS, columns | {"id": ["a", "a", "a", "b"]})
-    assert told(lambda: files.read_predictions(file)) == f"{file}: an id occurs twice"
+    assert error_of(lambda: files.read_predictions(file)) == f"{file}: an id occurs twice"
 
 
 def test_other_tools_open_the_files(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_same_content_is_the_same_bytes(tmp_path: Path) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     file = tmp_path / "none.parquet"
-    assert told(lambda: files.read_labels(file)) == f"{file}: no such file (`dvc repro` makes it)"
+    assert error_of(lambda: files.read_labels(file)) == f"{file}: no such file (`dvc repro` makes it)"
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.3, 0.9])
@@ -91,7 +91,7 @@ def test_a_truncated_file(tmp_path: Path, kept: float) -> None:
     file = tmp_path / "labels.parquet"
     files.write(file, LABELS, {"id": IDS, "p": [0.1, 0.2, 0.3]})
     file.write_bytes(file.read_bytes()[: int(kept * file.stat().st_size)])
-    assert told(lambda: files.read_labels(file)).startswith(
+    assert error_of(lambda: files.read_labels(file)).startswith(
         f"{file}: not a whole Parquet file; delete it and `dvc repro` again ("
     )
 
@@ -100,7 +100,7 @@ def test_a_truncated_file(tmp_path: Path, kept: float) -> None:
 def test_garbage(tmp_path_factory: pytest.TempPathFactory, garbage: bytes, magic: bool) -> None:
     file = tmp_path_factory.getbasetemp() / "garbage.parquet"
     file.write_bytes(b"PAR1" + garbage + b"PAR1" if magic else garbage)
-    assert told(lambda: files.read_labels(file)).startswith(f"{file}: not a whole Parquet file")
+    assert error_of(lambda: files.read_labels(file)).startswith(f"{file}: not a whole Parquet file")
 
 
 def test_no_flipped_bit_of_the_data_goes_unseen(tmp_path: Path) -> None:
@@ -125,11 +125,11 @@ def test_wrong_columns_and_types(tmp_path: Path) -> None:
     file = tmp_path / "labels.parquet"
     expected = "expected (id: string, p: double)"
     pq.write_table(pa.table({"id": IDS, "q": [0.1, 0.2, 0.3]}), file)
-    assert told(lambda: files.read_labels(file)) == f"{file}: columns are (id: string, q: double), {expected}"
+    assert error_of(lambda: files.read_labels(file)) == f"{file}: columns are (id: string, q: double), {expected}"
     pq.write_table(pa.table({"id": [1, 2], "p": [0.1, 0.2]}), file)
-    assert told(lambda: files.read_labels(file)) == f"{file}: columns are (id: int64, p: double), {expected}"
+    assert error_of(lambda: files.read_labels(file)) == f"{file}: columns are (id: int64, p: double), {expected}"
     pq.write_table(pa.table({"id": IDS, "p": ["x", "y", "z"]}), file)
-    assert told(lambda: files.read_labels(file)) == f"{file}: columns are (id: string, p: string), {expected}"
+    assert error_of(lambda: files.read_labels(file)) == f"{file}: columns are (id: string, p: string), {expected}"
 
 
 @pytest.mark.parametrize(
@@ -147,9 +147,9 @@ def test_wrong_columns_and_types(tmp_path: Path) -> None:
 def test_wrong_values(tmp_path: Path, ids: list[str], p: list[float], fault: str) -> None:
     labels, predictions = tmp_path / "labels.parquet", tmp_path / "predictions.parquet"
     files.write(labels, LABELS, {"id": ids, "p": p})
-    assert told(lambda: files.read_labels(labels)) == f"{labels}: {fault}"
+    assert error_of(lambda: files.read_labels(labels)) == f"{labels}: {fault}"
     files.write(predictions, PREDICTIONS, {"step": [1, 1, 1], "id": ids, "p": p})
-    assert told(lambda: files.read_predictions(predictions)) == f"{predictions}: {fault}"
+    assert error_of(lambda: files.read_predictions(predictions)) == f"{predictions}: {fault}"
 
 
 def table(ids: list[str], p: list[float]) -> pa.Table:
@@ -171,7 +171,7 @@ def test_ids_that_do_not_match_are_counted(labelled: set[int], wanted: set[int])
         assert files.aligned(labels, ids, Path("x")).tolist() == [0.5] * len(wanted)
     else:
         counts = f"({len(wanted - labelled)} missing, {len(labelled - wanted)} unknown)"
-        assert told(lambda: files.aligned(labels, ids, Path("x"))) == f"x: ids do not match the inputs {counts}"
+        assert error_of(lambda: files.aligned(labels, ids, Path("x"))) == f"x: ids do not match the inputs {counts}"
 
 
 def interrupted(file: Path, by: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""Every fault in params.yaml is told in one line: where, what was found, what is allowed."""
+"""Every fault in params.yaml is reported in one line: where, what was found, what is allowed."""
 
 import copy
 import importlib
@@ -95,7 +95,7 @@ def test_the_committed_parameters_load() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "expected"),
     [
         # misspelt names, with the nearest
         (
@@ -329,10 +329,10 @@ def test_the_committed_parameters_load() -> None:
         ),
     ],
 )
-def test_a_fault_is_told(tmp_path: Path, load_with: Load, key: str, value: object, told: str) -> None:
+def test_a_fault_is_reported(tmp_path: Path, load_with: Load, key: str, value: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
         load_with({key: value})
-    assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
+    assert message(error) == f"{tmp_path / 'params.yaml'}: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -357,8 +357,8 @@ def test_a_path_must_rise(
         return
     with pytest.raises(UserError) as error:
         load_with(changes)
-    told = f"methods.mine.via: the path {path} must rise in grid.ladder, which is {', '.join(ladder)}"
-    assert message(error) == f"{tmp_path / 'params.yaml'}: {told}"
+    expected = f"methods.mine.via: the path {path} must rise in grid.ladder, which is {', '.join(ladder)}"
+    assert message(error) == f"{tmp_path / 'params.yaml'}: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -398,13 +398,13 @@ def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> 
         assert alone.on_truth == alone
 
 
-def test_a_misspelt_key_is_told_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
+def test_a_misspelt_key_is_reported_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
     with pytest.raises(UserError, match=r"classification\.task: unknown name 'task' .*did you mean 'tasks'\?"):
         load_with({"grid.classification.tasks": ABSENT, "grid.classification.task": ["reviews"]})
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (b"", "top level: must be a mapping of keys to values (found nothing)"),
         (b"- a\n", "top level: must be a mapping of keys to values (found ['a'])"),
@@ -415,12 +415,12 @@ def test_a_misspelt_key_is_told_rather_than_the_one_it_leaves_missing(load_with:
         (b"\xff\xfe\x00a", "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)"),
     ],
 )
-def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes, told: str) -> None:
+def test_a_file_that_is_no_yaml(tmp_path: Path, content: bytes, expected: str) -> None:
     file = tmp_path / "params.yaml"
     file.write_bytes(content)
     with pytest.raises(UserError) as error:
         load(file)
-    assert str(error.value).startswith(f"{file}: {told}")
+    assert str(error.value).startswith(f"{file}: {expected}")
 
 
 def test_no_file(tmp_path: Path) -> None:
@@ -453,17 +453,17 @@ junk = st.recursive(
 
 
 @given(place=st.sampled_from(places(CONTENT)), value=junk)
-def test_whatever_stands_anywhere_loads_or_is_told_in_one_line(
+def test_whatever_stands_anywhere_loads_or_is_reported_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, place: str, value: object
 ) -> None:
     file = tmp_path_factory.getbasetemp() / "junk.yaml"
     try:
         load(written(file, {place: value}))
     except UserError as error:
-        told = str(error)
-        assert told.startswith(f"{file}: ")
-        assert "\n" not in told
-        assert not any(jargon in told for jargon in ("Input should", "instance of", "Value error", "after validation"))
+        text = str(error)
+        assert text.startswith(f"{file}: ")
+        assert "\n" not in text
+        assert not any(jargon in text for jargon in ("Input should", "instance of", "Value error", "after validation"))
 
 
 def test_hyperparameters_are_the_general_ones_then_the_models_then_the_tasks(load_with: Load) -> None:
@@ -521,7 +521,7 @@ def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         ({"side": 2}, "side: unknown name 'side' (known: sides, bias); did you mean 'sides'?"),
         ({}, "sides is missing"),
@@ -530,11 +530,11 @@ def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
         ({"sides": 2, "split": 1}, "split: unknown name 'split' (known: sides, bias)"),
     ],
 )
-def test_a_task_entrys_options_are_its_functions_keywords(options: dict[str, object], told: str) -> None:
+def test_a_task_entrys_options_are_its_functions_keywords(options: dict[str, object], expected: str) -> None:
     entry = Task(family="reviews", setting="classification", answers={"true": ["a"], "false": ["b"]}, **options)
     with pytest.raises(UserError) as error:
         options_of(family, entry, "params.yaml: tasks.dice")
-    assert message(error) == f"params.yaml: tasks.dice: {told}"
+    assert message(error) == f"params.yaml: tasks.dice: {expected}"
 
 
 def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None:
@@ -543,7 +543,7 @@ def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None
 
 
 @pytest.mark.parametrize(
-    ("recipe", "told"),
+    ("recipe", "expected"),
     [
         (
             {"loss": "confidance"},
@@ -566,10 +566,10 @@ def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None
         ({"loss": "confidence", "alpha_max": "a", "warmup": 0.2}, ": alpha_max: must be a number (found 'a')"),
     ],
 )
-def test_a_methods_faults(recipe: dict[str, Any], told: str) -> None:
+def test_a_methods_faults(recipe: dict[str, Any], expected: str) -> None:
     with pytest.raises(UserError) as error:
         loss_of(Method(**recipe), Classification, "params.yaml: methods.mine")
-    assert message(error) == f"params.yaml: methods.mine{told}"
+    assert message(error) == f"params.yaml: methods.mine{expected}"
 
 
 def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
@@ -578,9 +578,9 @@ def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
     file.write_text(text.replace("  ladder: [xs, ", "  ladder: [xxs, "))
     with pytest.raises(UserError) as error:
         load(file)
-    told = message(error).split("grid.ladder: ")[1]
+    expected = message(error).split("grid.ladder: ")[1]
     assert re.fullmatch(
-        r"unknown name 'xxs' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xs'\?", told
+        r"unknown name 'xxs' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xs'\?", expected
     )
 
 

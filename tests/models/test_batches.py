@@ -61,7 +61,7 @@ def out_of_memory() -> None:
 
 
 def test_the_budget_is_halved_until_the_attempt_fits(capsys: pytest.CaptureFixture[str]) -> None:
-    budget, undone = Budget(64), []
+    budget, resets = Budget(64), []
 
     def attempt() -> int:
         budget.micro_batches([5] * 8)  # 40 tokens in all
@@ -69,13 +69,13 @@ def test_the_budget_is_halved_until_the_attempt_fits(capsys: pytest.CaptureFixtu
             out_of_memory()
         return budget.tokens
 
-    assert budget.retry_on_oom(attempt, lambda: undone.append(budget.tokens)) == 10
-    assert undone == [64, 20]  # half of what was taken, not of what might have been
+    assert budget.retry_on_oom(attempt, lambda: resets.append(budget.tokens)) == 10
+    assert resets == [64, 20]  # half of what was taken, not of what might have been
     assert budget.tokens == 10
     assert capsys.readouterr().err.splitlines()[-1] == "out of memory: going on with 10 tokens a forward pass"
 
 
-def test_memory_that_holds_not_one_text_is_told() -> None:
+def test_memory_that_does_not_hold_one_text_is_an_error() -> None:
     with pytest.raises(UserError, match=r"^out of memory with one text at a time; try tune: lora or"):
         Budget(16).retry_on_oom(out_of_memory)
     budget = Budget(16)

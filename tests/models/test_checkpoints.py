@@ -87,15 +87,15 @@ def test_code_of_the_repositorys_own_runs_only_if_params_say_so(cache: Path, tmp
         "params.yaml: models.mine: lab/mine cannot be opened: it runs code of its own: read it, then set "
         "trust_remote_code: true"
     )
-    base, settings = tmp_path / "base", hparams_with()
+    base, hparams = tmp_path / "base", hparams_with()
     pin(entry(trust=True), "params.yaml: models.mine", base)
     batch = pad_batch(load_tokenizer(base)(TEXTS)["input_ids"], 0)
-    model = ScalarHead.load_base(base, settings, torch.Generator())
+    model = ScalarHead.load_base(base, hparams, torch.Generator())
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     model.save(tmp_path / "tuned", whole=True)
-    assert torch.equal(ScalarHead.load_tuned(tmp_path / "tuned", base, settings)(*batch), model(*batch))
-    assert type(ScalarHead.from_scratch(base, settings, 0).body).__name__ == "OwnModel"
-    assert next_words(base, TEXTS, ["good", "bad"], settings, 64).shape == (2, 2)
+    assert torch.equal(ScalarHead.load_tuned(tmp_path / "tuned", base, hparams)(*batch), model(*batch))
+    assert type(ScalarHead.from_scratch(base, hparams, 0).body).__name__ == "OwnModel"
+    assert next_words(base, TEXTS, ["good", "bad"], hparams, 64).shape == (2, 2)
 
 
 def test_an_architecture_that_nobody_knows(cache: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_adapters_are_drawn_by_their_seed_alone(checkpoint: Path) -> None:
 
 def test_a_frozen_body_reads_each_text_once(checkpoint: Path) -> None:
     model, read = load_base(checkpoint, tune="head"), []
-    model.body.register_forward_pre_hook(lambda _, __, given: read.append(len(given["input_ids"])), with_kwargs=True)
+    model.body.register_forward_pre_hook(lambda _, __, inputs: read.append(len(inputs["input_ids"])), with_kwargs=True)
     ids, mask = pad_batch(encoded(checkpoint), 0)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
     first = model(ids, mask)

@@ -26,14 +26,14 @@ def held() -> int:
 
 @pytest.mark.parametrize("tune", ["full", "lora", "head"])
 def test_states_are_what_a_training_step_leaves(embedded_folder: Path, tune: str) -> None:
-    settings, before = hparams_with(tune=tune), held()
-    model = ScalarHead.load_base(embedded_folder, settings, torch.Generator())
+    hparams, before = hparams_with(tune=tune), held()
+    model = ScalarHead.load_base(embedded_folder, hparams, torch.Generator())
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(learning)
     ids = load_tokenizer(embedded_folder)(["the food was good", "the room is bad"])["input_ids"]
     model(*pad_batch(ids, 0)).sum().backward()
     optimizer.step()
-    expected = memory.states(model.parameter_count, sum(map(torch.Tensor.numel, learning)), settings)
+    expected = memory.states(model.parameter_count, sum(map(torch.Tensor.numel, learning)), hparams)
     assert held() - before == pytest.approx(expected, rel=0.05)
 
 
@@ -50,25 +50,25 @@ def test_checkpointing_keeps_less() -> None:
 
 
 def test_a_language_model_keeps_a_logit_for_every_word_and_two_more_numbers() -> None:
-    settings = hparams_with()
-    assert memory.per_token(64, 2, settings, vocabulary=50_000) == memory.per_token(64, 2, settings) + 3 * 4 * 50_000
+    hparams = hparams_with()
+    assert memory.per_token(64, 2, hparams, vocabulary=50_000) == memory.per_token(64, 2, hparams) + 3 * 4 * 50_000
     frozen = hparams_with(tune="head")
     assert memory.per_token(64, 2, frozen, vocabulary=50_000) == memory.per_token(64, 2, frozen)
 
 
 def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = hparams_with(batch_size=32, context=512)
+    hparams = hparams_with(batch_size=32, context=512)
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
-    assert memory.budget(SMALL, settings, "models.mine") == 32 * 512
-    cut = memory.budget(memory.Size(3 * 10**8, 3 * 10**8, 1024, 24), settings, "models.mine")
-    each = memory.per_token(1024, 24, settings)
-    room = 8 * GIB - memory.states(3 * 10**8, 3 * 10**8, settings)
+    assert memory.budget(SMALL, hparams, "models.mine") == 32 * 512
+    cut = memory.budget(memory.Size(3 * 10**8, 3 * 10**8, 1024, 24), hparams, "models.mine")
+    each = memory.per_token(1024, 24, hparams)
+    room = 8 * GIB - memory.states(3 * 10**8, 3 * 10**8, hparams)
     assert cut * each <= room < 2 * cut * each
     assert cut & (cut - 1) == 0
     assert memory.budget(SMALL, hparams_with(micro_batch=77), "models.mine") == 77
 
 
-def test_a_model_too_large_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_too_large_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
     with pytest.raises(UserError) as error:
         memory.budget(memory.Size(10**9, 10**9, 2048, 16), hparams_with(), "models/base/mine")

@@ -23,12 +23,11 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     place = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache / "home")}
     workspace = checkout(tmp_path_factory.mktemp("laboratory"), **place)
     catalogue = checks.load(ROOT / "params.yaml").tasks
-    texts = (ROOT / "README.md").read_text().splitlines()
     for task in TASKS:
         fill(cache, task, catalogue[task])
     for name, changes in MODELS.items():
         folder = hub.ARCHITECTURES[name](
-            tmp_path_factory.mktemp(name), texts, layers=1 if name in ("gpt2", "bert") else 2
+            tmp_path_factory.mktemp(name), hub.CORPUS, layers=1 if name in ("gpt2", "bert") else 2
         )
         hub.prefill(cache, f"lab/tiny-{name}", f"{len(name):040x}", folder)
         model = {"family": "hub", "repository": f"lab/tiny-{name}", "revision": "main", "parameters": 30000}

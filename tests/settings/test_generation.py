@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, GenerationConfig, ModernBertConfig, ModernBertForMaskedLM
 
-from tests.conftest import HPARAMS, SPEAKERS, setting_of, hparams_with
+from tests.conftest import HPARAMS, SPEAKERS, hparams_with, setting_of
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.files import TEXTS

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tests.conftest import WORDS, setting_of, hparams_with
+from tests.conftest import WORDS, hparams_with, setting_of
 from w2s.core import files
 from w2s.core.determinism import generator
 from w2s.core.errors import UserError

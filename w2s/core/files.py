@@ -36,20 +36,21 @@ TEXTS = strings("id", "text", "group")
 PAIRS = strings("id", "first", "second", "group")
 LABELS = pa.schema([("id", pa.string()), ("p", pa.float64())])
 ANSWERS = strings("id", "answer")
-STEP = pa.field("step", pa.int32())  # in front of labels: predictions at several points of training
+# In front of labels: predictions at several points of training.
+STEP = pa.field("step", pa.int32())
 
 
-def run(role: str, *place: object) -> Path:
-    """The folder of what a model of this role answered: predictions, features, run.json, curves.
+def run(role: str, *cell: object) -> Path:
+    """The folder of a model's predictions, features, run.json and curves.
 
-    `place` is what the role is repeated over, in the order of its stage's arguments: task, model(s), method, seed.
+    `cell` is what the role is repeated over, in the order of its stage's arguments: task, model(s), method, seed.
     """
-    return Path("runs", role, *map(str, place))
+    return Path("runs", role, *map(str, cell))
 
 
-def model(role: str, *place: object) -> Path:
-    """The folder of its weights; empty where they are not kept."""
-    return Path("models", role, *map(str, place))
+def model(role: str, *cell: object) -> Path:
+    """The folder of a model's weights; empty where they are not kept. Arguments as in `run`."""
+    return Path("models", role, *map(str, cell))
 
 
 @contextmanager
@@ -94,14 +95,17 @@ def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
     table = _opened(path, partial(pq.read_table, partitioning=None, page_checksum_verification=True))
     if not table.schema.equals(schema):
-        found, wanted = (", ".join(f"{field.name}: {field.type}" for field in s) for s in (table.schema, schema))
-        raise UserError(f"{path}: columns are ({found}), expected ({wanted})")
+        raise UserError(f"{path}: columns are ({_columns(table.schema)}), expected ({_columns(schema)})")
     if any(column.null_count for column in table.columns):
         raise UserError(f"{path}: has empty values")
     keys = [name for name in ("step", "id") if name in table.column_names]
     if table.group_by(keys).aggregate([]).num_rows < table.num_rows:
         raise UserError(f"{path}: an id occurs twice")
     return table
+
+
+def _columns(schema: pa.Schema) -> str:
+    return ", ".join(f"{field.name}: {field.type}" for field in schema)
 
 
 def _opened(path: Path, reader: Callable[[Path], T]) -> T:
@@ -123,12 +127,13 @@ def read_predictions(path: Path) -> pa.Table:
     return _labels(path, [STEP])
 
 
-def _labels(path: Path, before: list[pa.Field]) -> pa.Table:
-    spoken = path.exists() and "answer" in _opened(path, pq.read_schema).names
-    table = read(path, pa.schema([*before, *(ANSWERS if spoken else LABELS)]))
-    if not spoken:
+def _labels(path: Path, first_columns: list[pa.Field]) -> pa.Table:
+    in_words = path.exists() and "answer" in _opened(path, pq.read_schema).names
+    table = read(path, pa.schema([*first_columns, *(ANSWERS if in_words else LABELS)]))
+    if not in_words:
         p = table["p"].to_numpy()
-        if not ((p >= 0) & (p <= 1)).all():  # false for NaN too
+        # False for NaN too.
+        if not ((p >= 0) & (p <= 1)).all():
             raise UserError(f"{path}: column p has a value that is not a probability in [0, 1]")
     return table
 
@@ -139,13 +144,13 @@ def answer_column(labels: pa.Schema | pa.Table) -> str:
     return names[-1]
 
 
-def aligned(labels: pa.Table, ids: pa.ChunkedArray, where: Path) -> np.ndarray:
-    """The labels, p or answer, in the order of `ids`; both must name exactly the same examples."""
+def aligned(labels: pa.Table, ids: pa.ChunkedArray, path: Path) -> np.ndarray:
+    """The labels [examples], p or answer, in the order of `ids`; both must name exactly the same examples."""
     rows = pc.index_in(ids, value_set=labels["id"])
     missing = rows.null_count
     if missing or len(labels) != len(ids):
         extra = len(labels) - (len(ids) - missing)
-        raise UserError(f"{where}: ids do not match the inputs ({missing} missing, {extra} unknown)")
+        raise UserError(f"{path}: ids do not match the inputs ({missing} missing, {extra} unknown)")
     return labels[answer_column(labels)].take(rows).to_numpy()
 
 

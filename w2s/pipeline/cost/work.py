@@ -32,23 +32,23 @@ AXES = {  # what each kind of stage is repeated over, in the order of its argume
 
 @dataclass(frozen=True)
 class Machine:
-    """What stages take whatever they compute, in seconds and bytes."""
+    """What every stage takes, whatever it computes."""
 
-    light: float  # start of a stage without torch
-    heavy: float  # start of a stage with torch
-    memory: float  # of a process with torch
+    light: float  # seconds to start a stage without torch
+    heavy: float  # seconds to start a stage with torch
+    memory: float  # bytes of a process with torch
 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What a rung takes to pretrain, or a model to finetune on texts without labels, in seconds and bytes."""
+    """What an embedded model takes to pretrain, or a model to finetune on texts without labels."""
 
     parameters: int
-    start: float
-    document: float  # of the corpus, to write and encode
-    update: float
-    tokens: float  # an update
-    memory: float  # a document
+    start: float  # seconds to load
+    document: float  # seconds to write and encode a document of the corpus
+    update: float  # seconds an update
+    tokens: float  # tokens an update
+    memory: float  # bytes a document
 
 
 NOTHING = Pretrained(parameters=0, start=0.0, document=0.0, update=0.0, tokens=0.0, memory=0.0)
@@ -56,16 +56,16 @@ NOTHING = Pretrained(parameters=0, start=0.0, document=0.0, update=0.0, tokens=0
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a model takes to finetune on a task, in seconds and bytes."""
+    """What a model takes to finetune on a task."""
 
     parameters: int
-    start: float
-    text: float  # to encode one
-    update: float
-    read: float  # to predict a text
-    tokens: float  # a text
+    start: float  # seconds to load
+    text: float  # seconds to encode a text
+    update: float  # seconds an update
+    read: float  # seconds to predict a text
+    tokens: float  # tokens a text
     learn: int  # FLOPs for each weight and token learned from
-    memory: float
+    memory: float  # bytes, beside those of the process
     notes: Notes
 
 
