@@ -17,25 +17,19 @@ import w2s
 from w2s import settings
 from w2s.core.checks import load
 from w2s.core.errors import UserError
-from w2s.core.grid import ceiling_method, intermediate_models, setting_blocks, task_blocks
+from w2s.core.grid import ceiling_method, setting_blocks, task_blocks
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Block, Corpus, Count, Fraction, Method, Params, Task
 from w2s.core.validation import Strict, options_of
 from w2s.data import tasks
-from w2s.methods import loss_of, losses
-from w2s.settings.classification import Setting as Classification
+from w2s.methods import parts_of
 
 COMMITTED = Path(__file__).parents[2] / "params.yaml"
 ABSENT = object()
-LOSSES = ", ".join(sorted(file.stem for file in Path(losses.__file__).parent.glob("[!_]*.py")))
 MODEL = {"family": "embedded", "corpus": "reviews", "hidden": 8, "layers": 1, "steps": 1, "learning_rate": 0.1}
 # Defaults of schemas that are not empty, with the reason why they cannot silently decide a result.
 DEFAULTS = {
     "Hub.trust_remote_code": "off can only refuse a model",
-    # To move into params.yaml with methods.
-    "Method.loss": "pending",
-    "Method.labels": "pending",
-    "Method.rounds": "pending",
 }
 BLOCK = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["naive"], "ceilings": ["naive"]}
 TEXTS = {"epochs": 1, "learning_rate": 0.1}
@@ -91,7 +85,7 @@ def test_the_committed_parameters_load() -> None:
     for block in setting_blocks(params.grid).values():
         assert set(block.weak + block.strong) <= set(params.grid.ladder) <= set(params.models)
     for name, method in params.methods.items():
-        loss_of(method, Classification, f"methods.{name}")
+        parts_of(method, f"methods.{name}")
 
 
 @pytest.mark.parametrize(
@@ -238,58 +232,6 @@ def test_the_committed_parameters_load() -> None:
             ["naive", "hard"],
             "grid.classification.ceilings: 'hard' must be one of its methods: naive, confidence",
         ),
-        (
-            "grid.classification.methods",
-            ["naive", "generative"],
-            "grid.classification.ceilings: 'generative' is missing; it finetunes on texts, and must be held against a "
-            "ceiling that does so too",
-        ),
-        (
-            "grid.classification.ceilings",
-            ["naive", "confidence"],
-            "grid.classification.ceilings: 'confidence' is the same as 'naive'",
-        ),
-        # the parts of a method
-        (
-            "methods.mine",
-            {"texts": TEXTS, "via": "between"},
-            "methods.mine.texts: does not go with via; make them two methods",
-        ),
-        (
-            "methods.mine",
-            {"texts": TEXTS, "rounds": 2},
-            "methods.mine.texts: does not go with rounds; make them two methods",
-        ),
-        ("methods.mine", {"texts": {"epochs": 1}}, "methods.mine.texts.learning_rate is missing"),
-        ("methods.mine", {"rounds": 0}, "methods.mine.rounds: must be greater than 0 (found 0)"),
-        (
-            "methods.mine",
-            {"via": "betwixt"},
-            "methods.mine.via: must be between or a list of models, none of them twice (found 'betwixt')",
-        ),
-        ("methods.mine", {"labels": "firm"}, "methods.mine.labels: must be 'soft' or 'hard' (found 'firm')"),
-        ("methods.mine", {"stop": "strong"}, "methods.mine.stop: must be 'weak' (found 'strong')"),
-        *(
-            (
-                "methods.mine",
-                {"shots": 4, **part},
-                f"methods.mine.shots: few-shot prompting trains nothing; it does not go with {name}",
-            )
-            for name, part in {
-                "stop": {"stop": "weak"},
-                "rounds": {"rounds": 2},
-                "loss": {"loss": "kl"},
-                "labels": {"labels": "hard"},
-                "finetune": {"finetune": {"tune": "lora"}},
-                "alpha_max (an option of a loss)": {"alpha_max": 0.5},
-            }.items()
-        ),
-        (
-            "methods.mine",
-            {"clean": {"by": "logistic", "action": "filter", "share": 1.0}},
-            "methods.mine.clean.share: must be less than 1 with action: filter; nothing would be left to learn from",
-        ),
-        ("methods.mine", {"clean": {"by": "logistic", "share": 0.1}}, "methods.mine.clean.action is missing"),
         # simulated supervisors
         ("grid.simulated.of", ABSENT, "grid.simulated.of is missing"),
         ("grid.simulated", SIMULATED | {"of": "m"}, "grid.simulated.of: 'm' is not in grid.classification.weak"),
@@ -322,59 +264,12 @@ def test_the_committed_parameters_load() -> None:
         ("models.s.finetune", {"epochs": "2"}, "models.s.finetune: epochs: must be a whole number (found '2')"),
         ("models.l.finetune", {"clip": 0}, "models.l.finetune: clip: must be greater than 0 (found 0)"),
         ("methods.naive.finetune", {"clip": 0}, "methods.naive.finetune: clip: must be greater than 0 (found 0)"),
-        (
-            "methods.naive.probe",
-            {"epohs": 1},
-            "methods.naive.probe.epohs: unknown name 'epohs' (known: epochs, learning_rate); did you mean 'epochs'?",
-        ),
     ],
 )
 def test_a_fault_is_reported(tmp_path: Path, load_with: Load, key: str, value: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
         load_with({key: value})
     assert message(error) == f"{tmp_path / 'params.yaml'}: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("via", "ladder", "weak", "strong", "path"),
-    [
-        ("between", ["xs", "s", "m", "l"], ["xs"], "l", None),
-        ("between", ["xs", "l", "s", "m"], ["xs", "s"], "l", "s → l"),
-        ("between", ["m", "s", "xs", "l"], ["s"], "m", "s → m"),
-        (["s", "m"], ["xs", "s", "m", "l"], ["xs"], "l", None),
-        (["m", "s"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → m → s → l"),
-        (["s"], ["xs", "s", "m", "l"], ["s"], "l", "s → s → l"),
-        (["gpt2"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → gpt2 → l"),
-    ],
-)
-def test_a_path_must_rise(
-    tmp_path: Path, load_with: Load, via: object, ladder: list[str], weak: list[str], strong: str, path: str | None
-) -> None:
-    block = BLOCK | {"weak": weak, "strong": [strong], "methods": ["naive", "mine"]}
-    changes = {"methods.mine": {"via": via}, "grid.ladder": ladder, "grid.classification": block}
-    if path is None:
-        load_with(changes)
-        return
-    with pytest.raises(UserError) as error:
-        load_with(changes)
-    expected = f"methods.mine.via: the path {path} must rise in grid.ladder, which is {', '.join(ladder)}"
-    assert message(error) == f"{tmp_path / 'params.yaml'}: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("method", "models"),
-    [
-        ({}, []),
-        ({"via": "between"}, ["s", "m"]),
-        ({"via": ["m"]}, ["m"]),
-        ({"rounds": 3}, ["l", "l"]),
-        ({"via": "between", "rounds": 2}, ["s", "m", "l"]),
-    ],
-)
-def test_labels_pass_through_the_models_between_and_the_student_again(
-    load_with: Load, method: dict[str, Any], models: list[str]
-) -> None:
-    assert intermediate_models(load_with({}).grid, Method(**method), "xs", "l") == models
 
 
 def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
@@ -387,15 +282,6 @@ def test_blocks_are_the_settings_that_have_tasks(load_with: Load) -> None:
     }
     assert [ceiling_method(grid.preference, name) for name in ("naive", "generative")] == ["naive", "generative"]
     assert ceiling_method(grid.classification, "confidence") == "naive"
-
-
-def test_a_ceiling_has_those_parts_of_a_method_that_truth_leaves_a_meaning() -> None:
-    kept = {"finetune": {"clip": 2.0}, "probe": TEXTS}
-    clean = {"by": "logistic", "action": "relabel", "share": 0.1}
-    method = Method(**kept, labels="hard", via="between", rounds=2, stop="weak", clean=clean)
-    assert method.on_truth == Method(**kept)
-    for alone in (Method(texts=TEXTS), Method(shots=3)):
-        assert alone.on_truth == alone
 
 
 def test_a_misspelt_key_is_reported_rather_than_the_one_it_leaves_missing(load_with: Load) -> None:
@@ -513,7 +399,7 @@ def test_no_default_of_a_schema_decides_a_result() -> None:
         for name, field in schema.model_fields.items()
         if not field.is_required() and field.get_default(call_default_factory=True) not in (None, {}, [], (), "")
     }
-    assert found <= DEFAULTS.keys()
+    assert found == DEFAULTS.keys()
 
 
 def family(split: object, *, sides: Count, bias: Fraction = 0.5) -> None:
@@ -542,36 +428,6 @@ def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None
     assert options_of(family, entry, "here") == {"sides": 6}
 
 
-@pytest.mark.parametrize(
-    ("recipe", "expected"),
-    [
-        (
-            {"loss": "confidance"},
-            f".loss: unknown name 'confidance' (known: {LOSSES}); did you mean 'confidence'?",
-        ),
-        ({"loss": "cross_entropy", "alpha_max": 0.5}, ": alpha_max: unknown name 'alpha_max' (known: none)"),
-        ({"loss": "confidence", "warmup": 0.2}, ": alpha_max is missing"),
-        (
-            {"loss": "confidence", "alpha_mx": 0.5, "warmup": 0.2},
-            ": alpha_mx: unknown name 'alpha_mx' (known: alpha_max, warmup); did you mean 'alpha_max'?",
-        ),
-        (
-            {"loss": "confidence", "alpha_max": 2.0, "warmup": 0.2},
-            ": alpha_max: must be less than or equal to 1 (found 2.0)",
-        ),
-        (
-            {"loss": "confidence", "alpha_max": float("nan"), "warmup": 0.2},
-            ": alpha_max: must be a finite number (found nan)",
-        ),
-        ({"loss": "confidence", "alpha_max": "a", "warmup": 0.2}, ": alpha_max: must be a number (found 'a')"),
-    ],
-)
-def test_a_methods_faults(recipe: dict[str, Any], expected: str) -> None:
-    with pytest.raises(UserError) as error:
-        loss_of(Method(**recipe), Classification, "params.yaml: methods.mine")
-    assert message(error) == f"params.yaml: methods.mine{expected}"
-
-
 def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
     file, text = tmp_path / "params.yaml", COMMITTED.read_text()
     assert text.count("  ladder: [xs, ") == 1
@@ -590,7 +446,7 @@ def test_unknown_family_and_setting() -> None:
     assert message(error).startswith("tasks.reviews.family: unknown name 'reviws' (known: amazon_polarity, anli_r2, ")
     assert message(error).endswith(" more); did you mean 'reviews'?")
     with pytest.raises(UserError) as error:
-        settings.setting("clasification", "tasks.reviews.setting")
+        settings.setting_class("clasification", "tasks.reviews.setting")
     assert message(error) == (
         "tasks.reviews.setting: unknown name 'clasification' (known: classification, generation, preference); "
         "did you mean 'classification'?"
