@@ -20,10 +20,15 @@ QUOTED = (f"{LOSSES.replace('.', '/')}/", "w2s/results/claims.py")
 
 
 def main() -> None:
-    params = load()
+    found = fingerprints(load(), Path())
     with files.atomic(files.CODE) as out:
-        for name, digests in fingerprints(params, Path()).items():
-            files.write_json(out / f"{name}.json", digests)
+        write(found, out)
+
+
+def write(found: dict[str, dict[str, str]], out: Path) -> None:
+    """One file for each name, and folders as the names have them."""
+    for name, digests in found.items():
+        files.write_json(out / f"{name}.json", digests)
 
 
 def fingerprints(params: Params, root: Path) -> dict[str, dict[str, str]]:

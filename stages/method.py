@@ -7,10 +7,12 @@ neither another part's code nor another rung of the ladder makes the students of
 import json
 import shutil
 from itertools import product
+from typing import Any
 
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.grid import setting_blocks
+from w2s.core.params import Params
 from w2s.core.stage import run
 from w2s.methods import compatibility, parts_of
 from w2s.models.heads import LanguageHead
@@ -22,24 +24,29 @@ def main(setting: str, method: str) -> None:
     block = setting_blocks(params.grid)[setting]
     # Once more after `check`: a method may change without the grid.
     compatibility.require(params, setting, method)
-    parts = parts_of(params.methods[method])
+    code = json.loads((files.CODE / "students" / f"{method}.json").read_text(encoding="utf-8"))
+    content = pinned(params, setting, method, code)
+    if setting_class(setting, "params.yaml: setting").HEAD is LanguageHead or any(
+        part.needs_language_model for part in parts_of(params.methods[method])
+    ):
+        for model in dict.fromkeys([*block.weak, *content["base_models"], *block.strong]):
+            LanguageHead.configured(files.BASES / model)  # refuses encoders
+    with files.atomic(files.method(setting, method)) as out:
+        files.write_json(out / "method.json", content)
+        for model in content["base_models"]:
+            shutil.copytree(files.BASES / model, out / model, ignore=shutil.ignore_patterns("live"))
+
+
+def pinned(params: Params, setting: str, method: str, code: dict[str, str]) -> dict[str, Any]:
+    """What method.json says: digests of the method's code, and the base models whose copies stand beside it."""
+    block = setting_blocks(params.grid)[setting]
     needed = {
         model
-        for part in parts
+        for part in parts_of(params.methods[method])
         for weak, strong in product(block.weak, block.strong)
         for model in part.base_models(params, weak, strong)
     }
-    models = [model for model in params.grid.ladder if model in needed]
-    if setting_class(setting, "params.yaml: setting").HEAD is LanguageHead or any(
-        part.needs_language_model for part in parts
-    ):
-        for model in dict.fromkeys([*block.weak, *models, *block.strong]):
-            LanguageHead.configured(files.BASES / model)  # refuses encoders
-    code = json.loads((files.CODE / "students" / f"{method}.json").read_text(encoding="utf-8"))
-    with files.atomic(files.method(setting, method)) as out:
-        files.write_json(out / "method.json", {"code": code, "base_models": models})
-        for model in models:
-            shutil.copytree(files.BASES / model, out / model, ignore=shutil.ignore_patterns("live"))
+    return {"code": code, "base_models": [model for model in params.grid.ladder if model in needed]}
 
 
 if __name__ == "__main__":

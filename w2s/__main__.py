@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 from w2s.core.errors import UserError
-from w2s.pipeline import grids, schedule
-from w2s.pipeline.cost import listing
+from w2s.pipeline import grids
 from w2s.results import claims, verdict
 
 
@@ -34,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser(
         "cost", parents=[jobs], help="list what is cached and what will run, with its FLOPs, memory and time here"
     )
-    command.set_defaults(run=lambda arguments: listing.run(max(1, arguments.jobs)))
+    command.set_defaults(run=_cost)
 
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
     command.set_defaults(run=lambda _: verdict.run())
@@ -45,9 +44,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
+    from w2s.pipeline import schedule  # raises `UserError` where DVC is not the one it knows
+
     if arguments.grid:
         grids.put(arguments.grid)
     schedule.reproduce(max(1, arguments.jobs))
+
+
+def _cost(arguments: argparse.Namespace) -> None:
+    from w2s.pipeline.cost import listing  # likewise
+
+    listing.run(max(1, arguments.jobs))
 
 
 if __name__ == "__main__":

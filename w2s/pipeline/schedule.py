@@ -1,78 +1,65 @@
 """Reproduces the whole pipeline on several cores at once.
 
-DVC runs one stage at a time, but lets several `dvc repro` share a workspace. The graph's stages are taken wave by wave
-(a stage's wave comes after those of all it depends on), each wave dealt out to lanes, and each lane is a process that
-does what `dvc repro --single-item` does (`lane`). What is computed, locked and cached is what `dvc repro` alone would
-have made.
+DVC runs one stage at a time, but lets several processes share a workspace. A stage starts as soon as all that it
+depends on is done and a process is free (`workers`). Only this process writes dvc.lock, in the end: what is computed,
+locked and cached is what `dvc repro` alone would have made.
 """
 
-import os
-import re
-import subprocess
 import sys
-import threading
-from collections import deque
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from graphlib import TopologicalSorter
+from multiprocessing import get_context
+from typing import Any
 
-import networkx
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from tqdm import tqdm
 
 from w2s.core.errors import UserError
+from w2s.pipeline import dvc, workers
 
-BEGINS = re.compile(r"(?:Running stage|Stage) '([^']+)'")
-TAIL = 30  # lines of a failed lane's output that are shown
-
-
-class Lane(threading.Thread):
-    """A process with its share of a wave; its stages are counted on the common bar."""
-
-    def __init__(self, stages: list[str], bar: tqdm) -> None:
-        super().__init__(daemon=True)
-        self.bar, self.tail = bar, deque[str](maxlen=TAIL)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "w2s.pipeline.workers", *stages],
-            env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            encoding="utf-8",
-        )
-        self.start()
-
-    def run(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            line = line.rstrip().rsplit("\r", 1)[-1]
-            self.tail.append(line)
-            if begins := BEGINS.match(line):
-                self.bar.set_postfix_str(begins[1])
-                self.bar.update()
-        self.process.wait()
+Entries = dict[str, dict[str, Any]]  # of dvc.lock, by stage
 
 
-def reproduce(lanes: int) -> None:
-    """Bring every stage up to date; raises `UserError` with the failed stage's own last words."""
-    waves = plan()
-    with tqdm(total=sum(map(len, waves)), desc="reproduce", unit="stage", dynamic_ncols=True, smoothing=0.1) as bar:
-        for wave in waves:
-            running = [Lane(wave[first::lanes], bar) for first in range(min(lanes, len(wave)))]
-            for lane in running:
-                lane.join()
-            for lane in running:
-                if lane.process.returncode:
-                    bar.close()
-                    print(*lane.tail, sep="\n", file=sys.stderr)
-                    raise UserError("a stage failed; what it said stands above. Finished stages are kept")
-
-
-def plan() -> list[list[str]]:
-    """The names of all stages in waves: each stage stands in a later wave than all it depends on."""
+def reproduce(jobs: int) -> None:
+    """Bring every stage up to date; raises `UserError` after showing the failed stage's own last words."""
+    with dvc.opened() as repo:
+        upstream = dvc.upstream(repo)
+    entries: Entries = {}
     try:
-        with Repo() as repo:
-            generations = networkx.topological_generations(repo.index.graph.reverse())
-            waves = [[stage.addressing for stage in wave if stage.cmd] for wave in generations]
-            return [wave for wave in waves if wave]  # files under `dvc add` have nothing to run
-    except DvcException as error:
-        raise UserError(str(error)) from None
+        _run(upstream, jobs, entries)
+    except workers.StageFailedError as error:
+        print(error, file=sys.stderr)
+        raise UserError("a stage failed; what it said stands above. Finished stages are kept") from None
+    except BrokenProcessPool:
+        raise UserError("a process was killed, perhaps for want of memory. Finished stages are kept") from None
+    finally:
+        with dvc.opened() as repo:
+            dvc.record(repo, entries)
+
+
+def _run(upstream: dict[str, set[str]], jobs: int, entries: Entries) -> None:
+    """Run all stages, each after those it depends on; fills `entries` as they finish, whatever happens."""
+    sorter = TopologicalSorter(upstream)
+    sorter.prepare()
+    running: dict[Future[dict[str, Any] | None], str] = {}
+
+    def collect(future: Future[dict[str, Any] | None]) -> None:
+        name = running.pop(future)
+        if entry := future.result():
+            entries[name] = entry
+        sorter.done(name)
+        bar.set_postfix_str(name)
+        bar.update()
+
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=workers.start)
+    with tqdm(total=len(upstream), desc="reproduce", unit="stage", dynamic_ncols=True, smoothing=0.1) as bar:
+        try:
+            while sorter.is_active():
+                for name in sorter.get_ready():
+                    running[pool.submit(workers.run, name)] = name
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    collect(future)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            for future in [future for future in running if not future.cancelled() and not future.exception()]:
+                collect(future)

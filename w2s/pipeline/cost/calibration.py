@@ -1,7 +1,7 @@
 """What this machine does in a second: short runs of the pipeline's own code on the pipeline's own shapes.
 
 `python -m w2s.pipeline.cost.calibration` reads from stdin what to measure and prints one JSON line a result. It is a
-process of its own, as a stage is, and as many run at once as there will be lanes, because lanes share cores and memory.
+process of its own, as a stage is, and as many run at once as will run stages, because they share cores and memory.
 """
 
 import json

@@ -7,21 +7,17 @@ import shlex
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from heapq import heappop, heappush
 from statistics import fmean
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any
 
-import networkx
 import numpy as np
 import pyarrow.parquet as pq
-from dvc.dependency import ParamsDependency
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
-from dvc.stage import PipelineStage
-from dvc.utils.serialize import dump_yaml, modify_yaml
 from tqdm import tqdm
 
 from w2s.core import files
@@ -29,7 +25,8 @@ from w2s.core.checks import load
 from w2s.core.errors import UserError
 from w2s.core.grid import setting_blocks, task_blocks
 from w2s.core.params import Embedded, Hub, Params
-from w2s.pipeline.cost.outlook import Fate, Outlook
+from w2s.pipeline import dvc
+from w2s.pipeline.cost.outlook import Plan, Status
 from w2s.pipeline.cost.work import AXES, Cost, Machine, Measures, Pretrained, Tuned, cost, stage_passes
 from w2s.results import statistics
 from w2s.results.collect import ModelKey, ModelRuns
@@ -48,79 +45,59 @@ class Step:
 
     kind: str
     item: dict[str, str]
-    fate: Fate
+    status: Status
     cost: Cost = NOTHING
+    name: str = field(default="", compare=False)  # in dvc.yaml
+    after: frozenset[str] = field(default=frozenset(), compare=False)  # names of those it waits for
 
 
 @dataclass(frozen=True)
 class Engine:
     """What DVC itself takes, in seconds."""
 
-    start: float  # of a `dvc repro`, or of a lane
-    record: float  # to write dvc.lock anew: `dvc repro` does so after every stage, a lane once
+    start: float  # of a `dvc repro`, or of a worker process
+    record: float  # to write dvc.lock anew: `dvc repro` does so after every stage, `reproduce` once
 
 
 def run(jobs: int) -> None:
     """Print the list, its totals, and what they rest on."""
     params = load()
-    waves, engine = survey()
-    running = [step for wave in waves for step in wave if step.fate is Fate.RUN]
+    surveyed, engine = survey(params)
+    running = [step for step in surveyed if step.status is Status.RUN]
     sizes = {task: parts(task, params, running) for task in task_blocks(params.grid)}
     found = calibrated(params, running, sizes, jobs) if running else None
 
     def priced(step: Step) -> Step:
-        price = cost(step.kind, step.item, params, sizes, found) if found and step.fate is Fate.RUN else NOTHING
+        price = cost(step.kind, step.item, params, sizes, found) if found and step.status is Status.RUN else NOTHING
         return replace(step, cost=price)
 
-    waves = [[priced(step) for step in wave] for wave in waves]
-    steps = [step for wave in waves for step in wave]
-    print(*table(steps), "", *totals(waves, engine, jobs), *remarks(params, steps, found), sep="\n")
+    steps = [priced(step) for step in surveyed]
+    print(*table(steps), "", *totals(steps, engine, jobs), *remarks(params, steps, found), sep="\n")
 
 
 # What will run
 
 
-def survey() -> tuple[list[list[Step]], Engine]:
-    """The graph's stages in waves as `w2s.pipeline.schedule` takes them, with their fates."""
-    try:
-        with Repo() as repo:
-            waves = list(networkx.topological_generations(repo.index.graph.reverse()))
-            start = time.process_time()  # a `dvc repro` comes as far as this, and waits for nothing
-            outlook = Outlook(repo)
-            stages = [[stage for stage in wave if stage.cmd] for wave in waves]  # files under `dvc add` have none
-            steps = [[_step(stage, outlook) for stage in wave] for wave in stages]
-            return steps, Engine(start, _recording([stage for wave in stages for stage in wave]))
-    except DvcException as error:
-        raise UserError(str(error)) from None
-
-
-def _step(stage: PipelineStage, outlook: Outlook) -> Step:
-    kind, *values = shlex.split(stage.cmd.removeprefix("python -m stages."))
-    return Step(kind, dict(zip(AXES[kind], values, strict=True)), outlook.fate(stage))
-
-
-def _recording(stages: Sequence[PipelineStage]) -> float:
-    """Seconds to rewrite a dvc.lock in which all these stages stand."""
-    entries = {}
-    for stage in stages[:: -(-len(stages) // ENTRIES)]:
-        files = [item for item in [*stage.deps, *stage.outs] if not isinstance(item, ParamsDependency)]
-        deps = [{"path": item.def_path, "hash": "md5", "md5": "0" * 32, "size": 0} for item in files]
-        params = {dep.def_path: dep.hash_info.value for dep in stage.params}
-        entries[stage.name] = {"cmd": stage.cmd, "deps": deps, "params": params}
-    with TemporaryDirectory() as folder:
-        path = f"{folder}/dvc.lock"
-        dump_yaml(path, {"schema": "2.0", "stages": entries})
-        start = time.perf_counter()
-        with modify_yaml(path) as data:
-            data["stages"] |= entries
-        return (time.perf_counter() - start) * len(stages) / len(entries)
+def survey(params: Params) -> tuple[list[Step], Engine]:
+    """The graph's stages in an order in which they could run, with what becomes of them."""
+    with dvc.opened() as repo:
+        upstream = dvc.upstream(repo)
+        stages = dvc.stages(repo)
+        start = time.process_time()  # a `dvc repro` comes as far as this, and waits for nothing
+        plan = Plan(repo, params)
+        steps = []
+        for name in TopologicalSorter(upstream).static_order():
+            kind, *values = shlex.split(stages[name].cmd.removeprefix("python -m stages."))
+            item = dict(zip(AXES[kind], values, strict=True))
+            steps.append(Step(kind, item, plan.status(stages[name]), name=name, after=frozenset(upstream[name])))
+        return steps, Engine(start, dvc.seconds_to_record(list(stages.values()), ENTRIES))
 
 
 # What that takes
 
 
 def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[str, int]], jobs: int) -> Measures:
-    """This machine's measures, by processes side by side, as the lanes will be."""
+    """This machine's measures, by processes side by side, as the workers of `reproduce` will be."""
     models = params.models
     passed = [(step.item["task"], one) for step in running for one in stage_passes(step.kind, step.item, params, sizes)]
     places = {
@@ -137,15 +114,17 @@ def calibrated(params: Params, running: Sequence[Step], sizes: dict[str, dict[st
             for kind, several in places.items()
         },
     }
-    lane = [sys.executable, "-m", "w2s.pipeline.cost.calibration"]
+    command = [sys.executable, "-m", "w2s.pipeline.cost.calibration"]
     quiet = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}  # nothing is fetched
-    # Before lanes disturb it: `evaluate` runs alone.
+    # Before workers disturb it: `evaluate` runs alone.
     measure = {setting: measuring(params, words=setting == "generation") for setting in setting_blocks(params.grid)}
     bar = tqdm(total=2 + sum(map(len, asked.values())), desc="measuring this machine", leave=False, dynamic_ncols=True)
     results: dict[tuple[str, Any], list[Any]] = defaultdict(list)
     with TemporaryFile("w+") as errors, bar:
         processes = [
-            subprocess.Popen(lane, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=quiet, text=True)
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=quiet, text=True
+            )
             for _ in range(max(1, min(jobs, len(running))))
         ]
         for process in processes:
@@ -199,7 +178,7 @@ def measuring(params: Params, words: bool) -> float:
 
 
 def _mean(values: list[Any]) -> Any:
-    """The mean of what lanes measured, key by key; what they agree on stays as it is."""
+    """The mean of what processes measured, key by key; what they agree on stays as it is."""
     first = values[0]
     if isinstance(first, dict):
         return {key: _mean([value[key] for value in values]) for key in first}
@@ -211,7 +190,7 @@ def parts(task: str, params: Params, running: Iterable[Step]) -> dict[str, int]:
     still to be done.
     """
     source, texts = files.source(task), files.texts(task)
-    if source.exists() and texts.exists() and Step("prepare", {"task": task}, Fate.RUN) not in running:
+    if source.exists() and texts.exists() and Step("prepare", {"task": task}, Status.RUN) not in running:
         counted: dict[str, int] = json.loads(source.read_text())["examples"]
         return counted | {"texts": pq.read_metadata(texts).num_rows}
     return {part: getattr(params.split, part) for part in files.PARTS} | {"texts": 2 * params.split.student}
@@ -225,9 +204,9 @@ def table(steps: Iterable[Step]) -> list[str]:
     rows = [HEADER]
     for kind in AXES:
         for what, group in folded([step for step in steps if step.kind == kind]):
-            fates = Counter(step.fate for step in group)
-            state = ", ".join(f"{fates[fate]} {fate.value}" for fate in Fate if fates[fate])
-            costs = [step.cost for step in group if step.fate is Fate.RUN]
+            counts = Counter(step.status for step in group)
+            state = ", ".join(f"{counts[status]} {status.value}" for status in Status if counts[status])
+            costs = [step.cost for step in group if step.status is Status.RUN]
             seconds = [cost.seconds for cost in costs]
             tokens, flops = sum(cost.tokens for cost in costs), sum(cost.flops for cost in costs)
             memory = max((cost.memory for cost in costs), default=0.0)
@@ -258,35 +237,51 @@ def folded(steps: Sequence[Step]) -> Iterator[tuple[str, list[Step]]]:
         yield " ".join(filter(None, [*task, pair, *shown.values(), *counts])), group
 
 
-def totals(waves: Sequence[Sequence[Step]], engine: Engine, jobs: int) -> Iterator[str]:
-    """What all of it comes to, one stage at a time and in lanes."""
-    steps = [step for wave in waves for step in wave]
-    cells = Counter(step.fate for step in steps if step.kind == "student")
-    cached = cells[Fate.KEPT] + cells[Fate.CACHED]
+def totals(steps: Sequence[Step], engine: Engine, jobs: int) -> Iterator[str]:
+    """What all of it comes to, one stage at a time and several."""
+    cells = Counter(step.status for step in steps if step.kind == "student")
+    cached = cells[Status.KEPT] + cells[Status.CACHED]
     yield f"{cached} of {cells.total()} cells (task, weak, strong, method, seed) are cached."
-    if all(step.fate is Fate.KEPT for step in steps):
+    if all(step.status is Status.KEPT for step in steps):
         yield "Everything is up to date."
         return
     tokens, flops = sum(step.cost.tokens for step in steps), sum(step.cost.flops for step in steps)
 
-    def taken(steps: Sequence[Step], records: int) -> float:
-        return engine.start + engine.record * records + sum(step.cost.seconds for step in steps)
-
-    alone = taken(steps, sum(step.fate is not Fate.KEPT for step in steps))
-    wall = sum(max(taken(wave[first::jobs], records=1) for first in range(jobs)) for wave in waves)
-    memory = max(sum(sorted((step.cost.memory for step in wave), reverse=True)[:jobs]) for wave in waves)
+    writes = sum(step.status is not Status.KEPT for step in steps)
+    alone = engine.start + engine.record * writes + sum(step.cost.seconds for step in steps)
+    wall, memory = simulated(steps, jobs)
+    together = engine.start + engine.record + wall
     if tokens or flops:
         learned = si(tokens).strip() or "no"
         yield f"To compute: {learned} tokens of training, {si(flops)}FLOPs, {si(memory)}B of memory at a time."
-    lanes = f", {duration(wall)} in {jobs} lanes (`make reproduce JOBS={jobs}`)" if jobs > 1 else ""
-    yield f"Time: {duration(alone)} by `dvc repro`{lanes}."
+    several = f", {duration(together)} by `make reproduce JOBS={jobs}`" if jobs > 1 else ""
+    yield f"Time: {duration(alone)} by `dvc repro`{several}."
+
+
+def simulated(steps: Sequence[Step], jobs: int) -> tuple[float, float]:
+    """Seconds until all is done and bytes at the peak, where each stage starts as soon as it can, `jobs` at a time."""
+    sorter = TopologicalSorter({step.name: step.after for step in steps})
+    sorter.prepare()
+    costs = {step.name: step.cost for step in steps}
+    waiting: deque[str] = deque()
+    running: list[tuple[float, str]] = []
+    now = peak = 0.0
+    while sorter.is_active():
+        waiting.extend(sorter.get_ready())
+        while waiting and len(running) < jobs:
+            name = waiting.popleft()
+            heappush(running, (now + costs[name].seconds, name))
+        peak = max(peak, sum(costs[name].memory for _, name in running))
+        now, name = heappop(running)
+        sorter.done(name)
+    return now, peak
 
 
 def remarks(params: Params, steps: Sequence[Step], found: Measures | None) -> Iterator[str]:
     """What the estimate rests on, as far as that is not plain."""
     if not found:
         return
-    if any(step.fate is not Fate.RUN for step in steps):
+    if any(step.status is not Status.RUN for step in steps):
         yield "A stage after one to run counts as to run, too; if its inputs come out as before, DVC will skip it."
     said: dict[str, dict[str, None]] = defaultdict(dict)
     for tuned in found.finetune.values():
@@ -294,9 +289,9 @@ def remarks(params: Params, steps: Sequence[Step], found: Measures | None) -> It
             said[text][subject] = None
     for step in steps:
         model = params.models.get(step.item.get("model", ""))
-        if step.kind == "base" and step.fate is Fate.RUN and isinstance(model, Hub):
+        if step.kind == "base" and step.status is Status.RUN and isinstance(model, Hub):
             said["fetching is not in the time"][f"{step.item['model']} ({si(4 * model.parameters)}B in fp32)"] = None
-        if step.kind == "prepare" and step.fate is Fate.RUN and step.item["task"] not in found.prepare:
+        if step.kind == "prepare" and step.status is Status.RUN and step.item["task"] not in found.prepare:
             said["fetching is not in the time"][step.item["task"]] = None
     for text, subjects in said.items():
         names, more = list(subjects)[:5], len(subjects) - 5

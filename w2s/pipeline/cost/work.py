@@ -15,6 +15,7 @@ Notes = list[tuple[str, str]]  # of what, and what was assumed of it or stands a
 Place = tuple[str, str, Finetune]  # a task, a model, and the pace at which it is finetuned
 
 AXES = {  # what each kind of stage is repeated over, in the order of its arguments
+    "code": (),
     "check": (),
     "prepare": ("task",),
     "base": ("model",),
@@ -141,7 +142,7 @@ def cost(kind: str, item: dict[str, str], params: Params, sizes: dict[str, dict[
         return Cost(machine.light + found.prepare.get(item["task"], 0.0))
     if kind == "evaluate":
         return Cost(machine.light + sum(count * found.measure[setting] for setting, count in measured(grid).items()))
-    if kind in ("simulate", "plot"):
+    if kind in ("code", "simulate", "plot"):
         return Cost(machine.light)
     if kind == "base" and item["model"] in found.base:
         rung, made = params.models[item["model"]], found.base[item["model"]]
