@@ -28,7 +28,7 @@ MICRO = {
     "corpora.reviews.documents": 2000,
     "corpora.endgames.documents": 2000,
     **{f"models.{rung}.steps": 60 for rung in ("xs", "m", "chess-xs", "chess-s", "chess-m")},
-    "methods.generative.texts.epochs": 1,
+    "methods.generative.generative.epochs": 1,
     "finetune.snapshots": 2,
     "evaluate.resamples": 100,
 }
