@@ -1,7 +1,6 @@
 """Weak-to-Strong Generalization (Burns et al., 2023, arXiv 2312.09390), rebuilt by one command.
 
-How one student comes about, from params.yaml to the report; each step is a stage of dvc.yaml, a short script in
-stages/, and each part of w2s imports only from those named before it:
+How one student comes about, from params.yaml to the report. Each step is a stage of dvc.yaml, a script in stages/:
 
 1. `core.checks` reads params.yaml as `core.params`; `core.files` says where everything lies.
 2. *prepare*: `data.tasks` draws a task's examples and `data.split` divides them into supervisor, student, validation
