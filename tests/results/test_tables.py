@@ -1,16 +1,19 @@
 """The tables of `evaluate`, on made-up predictions of a whole grid."""
 
 import json
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
-from tests.results.made_up import SIZES, evaluated, final, make, parameters, tables, three_settings
+from tests.results.made_up import METHODS, SIZES, evaluated, final, make, parameters, tables, three_settings
 from w2s.core.errors import UserError
 from w2s.core.grid import task_blocks
+from w2s.results import tables as declared
 from w2s.results.evaluate import evaluate
+from w2s.results.measure import TaskMeasurements, TaskSummary
 from w2s.results.statistics import holm
 
 
@@ -197,3 +200,53 @@ def test_methods_are_compared_with_naive_widest_gap_first(work: Path) -> None:
         assert [row[k] for k in ("difference", "low", "high")] == [same[k] for k in ("value", "low", "high")]
         assert row["significant"] == str(int(float(row["p_corrected"]) < 0.05))
     assert [float(r["p_corrected"]) for r in rows] == pytest.approx(holm([float(r["p"]) for r in rows]))
+
+
+def test_a_table_is_declared_in_one_place(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    params = parameters()
+    make(work, params)
+    monkeypatch.setattr(declared, "TABLES", declared.TABLES.copy())
+
+    @declared.table("plots/sizes.csv", "model", "parameters")
+    def sizes(_: TaskMeasurements, summary: TaskSummary) -> Iterator[declared.Row]:
+        for model, count in summary.sizes.items():
+            yield {"model": model, "parameters": count}
+
+    rows = evaluated(params)["plots/sizes.csv"]
+    assert {(row["task"], row["model"], row["parameters"]) for row in rows} == {
+        ("reviews", "xs", "11"),
+        ("reviews", "s", "26"),
+        ("reviews", "l", "102"),
+    }
+    assert sizes in [table.rows for table in declared.TABLES.values()]
+
+
+def test_no_method_is_known_by_its_name(work: Path) -> None:
+    """Exchange the names of two methods and their files: all numbers are exchanged, too."""
+    make(work, parameters())
+    before = evaluated(parameters(), "before")
+    catalogue = {"naive": METHODS["confidence"], "confidence": METHODS["naive"]}
+    for folder in [*work.glob("runs/student/*/*/*"), *work.glob("runs/ceiling/*/*")]:
+        for old, new in (("naive", "moved"), ("confidence", "naive"), ("moved", "confidence")):
+            if (folder / old).exists():
+                (folder / old).rename(folder / new)
+    after = evaluated(
+        parameters(methods=["confidence", "naive"], ceilings=["confidence"], catalogue=catalogue), "after"
+    )
+    other_name = {"naive": "confidence", "confidence": "naive"}
+    for path, rows in before.items():
+        renamed = [
+            {key: other_name.get(value, value) if key in ("method", "ceiling") else value for key, value in row.items()}
+            for row in rows
+        ]
+        assert after[path] == renamed, path
+
+
+def test_without_a_baseline_nothing_is_compared(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params = parameters(catalogue={"naive": METHODS["kl"], "confidence": METHODS["confidence"]})
+    make(work, params)
+    found = evaluated(params)
+    assert found["plots/comparison.csv"] == []
+    assert "over_naive" not in {row["metric"] for row in found["summary.csv"]}
+    assert {row["method"] for row in found["plots/settings.csv"]} == {"", "naive", "confidence"}
+    assert "reviews: no method is naive" in capsys.readouterr().err

@@ -18,10 +18,7 @@ def evaluate(params: Params, folder: Path) -> None:
     summaries: list[TaskSummary] = []
     for grid in task_grids(params):
         if grid.baseline is None:
-            print(
-                f"{grid.task}: no method is naive finetuning (without parts), so none is compared with it",
-                file=sys.stderr,
-            )
+            print(f"{grid.task}: no method is naive (without parts), so none is compared with it", file=sys.stderr)
         # Only the summary outlives the task: measurements of one task take hundreds of megabytes.
         measured = measure(collect(grid), params.evaluate)
         summary = summarise(measured)
