@@ -19,7 +19,7 @@ def evaluate(params: Params, folder: Path) -> None:
     for grid in task_grids(params):
         if grid.baseline is None:
             print(f"{grid.task}: no method is naive (without parts), so none is compared with it", file=sys.stderr)
-        # Only the summary outlives the task: measurements of one task take hundreds of megabytes.
+        # Only the summary outlives the task: draws of 4,000 examples in 1,000 replicates alone take 32 MB.
         measured = measure(collect(grid), params.evaluate)
         summary = summarise(measured)
         for path, of_task in tables.rows_by_path(measured, summary).items():
