@@ -8,25 +8,24 @@ from w2s.core.files import atomic
 from w2s.core.stage import run
 from w2s.report import figures, report
 from w2s.report.environment import environment
+from w2s.report.tables import ReportGrid, read_tables
 
 PARAMS = Path("params.yaml")
 
 
 def main() -> None:
-    """Read the tables in the folder for results; write figures/*.png and report.html beside them."""
+    """Read the tables in the folder for results; write figures/*.svg and report.html beside them."""
     experiment = checks.load(PARAMS)
     reports = Path(experiment.grid.reports)
-    tables = figures.read_tables(reports)
+    tables = read_tables(reports)
     claims = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
-    images = figures.draw(tables)
-    for name, image in images.items():
-        with atomic(reports / "figures" / f"{name}.png") as file:
-            file.write_bytes(image)
-    written = PARAMS.read_text(encoding="utf-8")
+    drawn = figures.draw(tables, ReportGrid.of(experiment, tables))
+    for figure in drawn:
+        with atomic(reports / "figures" / f"{figure.name}.svg") as file:
+            file.write_bytes(figure.svg)
+    origin = report.Origin(PARAMS.read_text(encoding="utf-8"), environment())
     with atomic(reports / "report.html") as file:
-        how = experiment.evaluate, experiment.methods, written, environment()
-        page = report.page(tables, claims, images, *how)
-        file.write_text(page, encoding="utf-8")
+        file.write_text(report.page(experiment, tables, claims, drawn, origin), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,47 @@
+"""Accuracy by student size, a panel a method (Burns et al., figure 3): the gap, and how much of it closes."""
+
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from w2s.report.figures import layout
+from w2s.report.figures.style import INK, QUIET, supervisor_colour
+from w2s.report.tables import ReportGrid, Tables, distinct
+
+SECTION = "overview"
+ORDER = 2
+TABLE = "scaling"
+TITLE = "Accuracy by model size: supervisors, students, ceiling"
+CAPTION = (
+    "On test examples, with intervals. A line starts at its supervisor; above the dotted guide a student beats its "
+    "supervisor."
+)
+
+HOLLOW: dict[str, Any] = {"marker": "o", "markerfacecolor": "white"}
+
+
+def draw(tables: Tables, grid: ReportGrid) -> Figure:
+    table = tables[TABLE]
+    legend = [layout.entry("ground truth (ceiling)", color=INK, marker="o")]
+    for weak in grid.weak:
+        legend.append(layout.entry(f"students of {weak}", color=supervisor_colour(grid, weak), marker="o"))
+    legend.append(layout.entry("the supervisor itself", color=QUIET, linestyle=":", **HOLLOW))
+    groups = [[(task, method) for method in part.methods] for task, part in grid.tasks.items()]
+    figure, panels = layout.panels(TITLE, legend, groups)
+    for (task, method), axes in panels.items():
+        rows = table.select(task=task, method=method)
+        largest = max(row["parameters"] for row in rows)
+        lines = {"ground truth": INK}
+        lines |= {f"supervisor {weak}": supervisor_colour(grid, weak) for weak in grid.tasks[task].weak}
+        for series, colour in lines.items():
+            line = table.select(task=task, method=method, series=series)
+            x, y, low, high = ([row[key] for row in line] for key in ("parameters", "accuracy", "low", "high"))
+            axes.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
+            axes.plot(x, y, color=colour, marker="o")
+            if series != "ground truth":
+                axes.plot([x[0], largest], [y[0], y[0]], color=colour, linestyle=":", linewidth=1.2)
+                axes.plot(x[:1], y[:1], color=colour, linestyle="", markersize=7, **HOLLOW)
+        axes.set_title(grid.label(task, method))
+        layout.size_axis(axes, grid, distinct(rows, "model"))
+        layout.percent_axes(axes, "test accuracy")
+    return figure
