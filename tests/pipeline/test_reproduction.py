@@ -28,7 +28,7 @@ def digest(path: Path) -> str:
 def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
     reports = workspace.path / "reports"
     names = {str(path.relative_to(reports)) for path in reports.rglob("*") if path.is_file()}
-    assert {"metrics.json", "results.csv", "summary.csv", "report.html", "figures/scaling.png"} <= names
+    assert {"metrics.json", "results.csv", "summary.csv", "report.html", "figures/scaling.svg"} <= names
     output = workspace.run("dvc", "repro")
     assert workspace.stages_run(output) == set()
     assert "up to date" in output

@@ -22,7 +22,7 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Experiment:
     return experiment(tmp_path_factory.mktemp("three"), *THREE)
 
 
-TOY = '''
+TOY = """
 from matplotlib.figure import Figure
 
 SECTION = "overview"
@@ -36,7 +36,7 @@ def draw(tables, grid):
     figure = Figure(figsize=(10, 3))
     figure.subplots().plot([row["student_accuracy"] for row in tables[TABLE]], "o")
     return figure
-'''
+"""
 
 
 @pytest.fixture

@@ -182,7 +182,9 @@ class _Task:
             self._labels(control / "zero_shot.parquet", self._answers(cells.zero_shot, 1, "zero_shot", strong))
             self._features(control, 0.5)
             for seed in SEEDS:
-                self._run(control / "scratch" / str(seed), strong, self._answers(cells.scratch, seed, "scratch", strong))
+                self._run(
+                    control / "scratch" / str(seed), strong, self._answers(cells.scratch, seed, "scratch", strong)
+                )
         for seed, strong, method in product(SEEDS, cells.strong, [first, *cells.ceilings]):
             folder = files.run("ceiling", self.task, strong, method, seed)
             answers = self._answers(cells.ceiling(strong, method), seed, "ceiling", strong, method)

@@ -38,9 +38,7 @@ def test_wide_intervals_leave_everything_undecided(tmp_path: Path) -> None:
 
 def test_ladders_are_checked_in_every_setting(three: Experiment) -> None:
     found = checks_of(three)
-    where = {
-        claim: {evidence.where.split(" · ")[0] for evidence in check.evidence} for claim, check in found.items()
-    }
+    where = {claim: {evidence.where.split(" · ")[0] for evidence in check.evidence} for claim, check in found.items()}
     assert where == {
         RISES: {"reviews", "preferences", "endgames"},
         CHANCE: {"reviews", "preferences"},

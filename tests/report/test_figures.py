@@ -70,7 +70,7 @@ def test_a_figure_is_added_by_one_file(one: Experiment, toy: Path) -> None:
 
 def test_a_section_that_the_page_has_not_is_refused(one: Experiment, toy: Path) -> None:
     toy.write_text(toy.read_text().replace('"overview"', '"overvew"'))
-    with pytest.raises(UserError, match="figure toy: SECTION: unknown name 'overvew'.*did you mean 'overview'"):
+    with pytest.raises(UserError, match=r"figure toy: SECTION: unknown name 'overvew'.*did you mean 'overview'"):
         figures.draw(one.tables, one.grid)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from w2s.core.grid import ceiling_method, setting_blocks
-from w2s.core.params import Block, Method, Params
-from w2s.methods import is_naive
+from w2s.core.params import Block, Params
+from w2s.results import recipes
 
 Row = dict[str, Any]
 
@@ -63,17 +63,13 @@ def distinct(rows: Iterable[Row], column: str) -> list[str]:
     return list(dict.fromkeys(row[column] for row in rows))
 
 
-def baseline(block: Block, methods: dict[str, Method]) -> str:
-    """The method of a block that is naive finetuning; without one, the first."""
-    return next((name for name in block.methods if is_naive(methods[name])), block.methods[0])
-
-
 @dataclass(frozen=True)
 class TaskGrid:
     """One task's part of the grid."""
 
     setting: str
     block: Block
+    # naive finetuning; without it, the first method
     baseline: str
     # supervisors and students, by rising size
     weak: list[str]
@@ -118,11 +114,12 @@ class ReportGrid:
         simulated = experiment.grid.simulated
         tasks = {}
         for setting, block in setting_blocks(experiment.grid).items():
+            baseline = recipes.baseline({name: experiment.methods[name] for name in block.methods})
             for task in block.tasks:
                 tasks[task] = TaskGrid(
                     setting=setting,
                     block=block,
-                    baseline=baseline(block, experiment.methods),
+                    baseline=baseline or block.methods[0],
                     weak=sorted(block.weak, key=size.__getitem__),
                     strong=sorted(block.strong, key=size.__getitem__),
                     simulated=simulated.weak if task in simulated.tasks else [],
