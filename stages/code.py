@@ -13,10 +13,8 @@ from w2s.core.fingerprint import Sources
 from w2s.core.params import Embedded, Params
 from w2s.core.stage import run
 
-LOSSES = "w2s.methods.losses"
-# Their report quotes these docstrings of functions.
-QUOTING = ("evaluate", "plot")
-QUOTED = (f"{LOSSES.replace('.', '/')}/", "w2s/results/claims.py")
+# Docstrings of functions that these stages put into the report, and so are data.
+QUOTED = {"evaluate": ["w2s/results/claims.py"], "plot": ["w2s/results/claims.py", "w2s/methods/losses/"]}
 
 
 def main() -> None:
@@ -38,9 +36,11 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, str]]:
     for script in sorted((root / "stages").glob("[!_]*.py")):
         if script.stem == "code":
             continue
-        quoting = script.stem in QUOTING
-        closure = sources.closure("stages/__init__.py", f"stages/{script.name}", follow=[LOSSES] if quoting else [])
-        found[script.stem] = sources.digests(closure, spoken=QUOTED if quoting else [])
+        quoted = QUOTED.get(script.stem, [])
+        closure = sources.closure("stages/__init__.py", f"stages/{script.name}")
+        if script.stem == "plot":  # reads them without importing them
+            closure.update(f"w2s/methods/losses/{path.name}" for path in (root / "w2s/methods/losses").glob("*.py"))
+        found[script.stem] = sources.digests(closure, quoted)
     for name, modules in _chosen(params).items():
         closure = set()
         for where, module in modules:

@@ -1,15 +1,22 @@
 """The graph itself, before anything runs: no leak, and honest dependencies."""
 
+import ast
+import importlib
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from dvc.repo import Repo
 
-from tests.closure import CHOSEN, import_closure
+from stages.code import fingerprints
 from tests.pipeline.conftest import MICRO, ROOT
+from w2s.core.checks import load
+from w2s.core.errors import UserError
+from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
+from w2s.core.params import Params
 
 TRUTH = re.compile(r"data/tasks/[^/]+/(student|validation|test)/truth\.parquet")
 SIMULATED = re.compile(r"data/weak_labels/[^/]+/(random|class|hard)-errors/.*")
@@ -84,7 +91,7 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
         "student-simulated@reviews-random-errors-m-naive-0",
         "label-generation@endgames-chess-xs-0",
-        "recipe-generation@bootstrap",
+        "method-generation@bootstrap",
     } <= graph.keys()
     assert leaks(graph) == []
     assert leaks(edges(ROOT)) == []
@@ -98,12 +105,13 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         ("student-classification", "data/tasks/${item.task}/test/truth.parquet"),
         ("student-preference", "data/tasks"),  # a folder around it
         ("student-generation", "models/ceiling"),  # something made from it
+        ("student-generation", "runs/ceiling"),
         (
             "student-classification",
             "data/weak_labels/reviews/random-errors/0/student.parquet",
         ),  # a simulated supervisor
         ("student-simulated", "data/tasks/${item.task}/student/truth.parquet"),
-        ("recipe-classification", "models/control"),
+        ("method-classification", "runs/control"),
         ("supervise-preference", "data/tasks/${item.task}/validation/truth.parquet"),
     ],
 )
@@ -112,34 +120,36 @@ def test_a_planted_leak_is_found(planted: Path, stage: str, dep: str) -> None:
     assert any(found.startswith(f"{stage}@") for found in leaks(edges(planted)))
 
 
-def code_deps(stage: dict, root: Path) -> set[str]:
-    """The Python files among a stage's dependencies, folders expanded."""
-    found = set()
-    for dep in stage["deps"]:
-        if dep.startswith(("stages/", "w2s/")):
-            path = root / dep
-            found |= {str(p.relative_to(root)) for p in path.glob("*.py")} if path.is_dir() else {dep}
-    return {path for path in found if path.endswith(".py")}
-
-
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+SETTING, STUDENT = "code/settings/${setting}.json", "code/students/${item.method}.json"
+OF_ENTRIES = {  # beside code/<stage>.json
+    "prepare": {"code/tasks/${item.task}.json"},
+    "base": {"code/models/${item.model}.json"},
+    "method": {SETTING, STUDENT},
+    "supervise": {SETTING},
+    "label": {SETTING},
+    "ceiling": {SETTING, "code/ceilings/${item.method}.json"},
+    "control": {SETTING},
+    "student": {SETTING},
+    "plot": {"code/students"},
+}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_code_dependencies_are_the_import_closure(name: str) -> None:
-    """But for a student's loss: its code comes through the recipe, so that no other loss concerns the student."""
+@pytest.mark.parametrize("name", [name for name in STAGES if name not in ("code", "check")])
+def test_code_dependencies_are_fingerprints(name: str) -> None:
     script = re.match(r"python -m stages\.(\w+)", STAGES[name]["cmd"])
     assert script
-    closure = import_closure(ROOT / "stages" / f"{script[1]}.py", ROOT)
-    if script[1] == "student":
-        assert "models/recipe/${setting}/${item.method}" in STAGES[name]["deps"]
-        losses = {path for path in closure if path.startswith("w2s/methods/losses/")} - {
-            "w2s/methods/losses/__init__.py",
-            "w2s/methods/losses/cross_entropy.py",
-        }
-        assert losses <= import_closure(ROOT / "stages/recipe.py", ROOT)
-        closure -= losses
-    assert code_deps(STAGES[name], ROOT) == closure
+    deps = STAGES[name]["deps"]
+    of_code = {dep for dep in deps if dep.startswith("code")}
+    assert of_code == {f"code/{script[1]}.json"} | OF_ENTRIES.get(script[1], set())
+    assert not any(dep.startswith(("stages", "w2s")) for dep in deps)
+    if script[1] == "student":  # the code of its parts comes through its method
+        assert "models/method/${setting}/${item.method}" in deps
+
+
+def test_every_stage_waits_for_the_check_of_all_code() -> None:
+    assert {"params.yaml", "stages", "w2s"} == set(STAGES["code"]["deps"])
+    assert STAGES["check"]["deps"] == ["code"]
 
 
 def test_settings_share_their_stages() -> None:
@@ -150,25 +160,176 @@ def test_settings_share_their_stages() -> None:
             assert {key: value for key, value in stage.items() if key not in ("matrix", "vars")} == {
                 key: value for key, value in first.items() if key not in ("matrix", "vars")
             }
+            if "vars" in first:
+                setting = name.split("-")[-1]
+                assert stage["vars"] == [{"setting": setting if setting != "simulated" else "classification"}]
 
 
-def test_a_planted_import_or_dependency_is_found(tmp_path: Path) -> None:
+def test_the_page_stays_short() -> None:
+    assert len((ROOT / "dvc.yaml").read_text().splitlines()) <= 350
+
+
+# Fingerprints
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    return load(ROOT / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def before(params: Params) -> dict[str, dict[str, str]]:
+    return fingerprints(params, ROOT)
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The sources, to plant changes in."""
     for folder in ("w2s", "stages"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    loop = tmp_path / "w2s/training/loop.py"
-    loop.write_text(loop.read_text() + "\n\ndef late() -> None:\n    from w2s.results import metrics  # noqa\n")
-    closure = import_closure(tmp_path / "stages/supervise.py", tmp_path)
-    deps = code_deps(STAGES["supervise-classification"], ROOT)
-    assert closure - deps == {"w2s/results/__init__.py", "w2s/results/metrics.py"}
-    assert "w2s/results/metrics.py" not in import_closure(tmp_path / "stages/label.py", tmp_path)
+    return tmp_path
 
 
-def test_every_lookup_by_name_is_known_to_the_closure() -> None:
-    """Modules are imported by name in one file only, whose callers say from which package."""
-    files = {path: path.read_text() for path in (ROOT / "w2s").rglob("*.py")}
-    dynamic = {str(path.relative_to(ROOT)) for path, text in files.items() if "import_module" in text}
+def changed(before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]) -> set[str]:
+    """Names of fingerprints that differ."""
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def replace(file: Path, old: str, new: str) -> None:
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_words_about_code_change_no_fingerprint(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    """Module docstrings, comments and formatting, in every module at once."""
+    for file in [*copied.rglob("*.py")]:
+        text = file.read_text()
+        tree = ast.parse(text)
+        module_docstring = ast.get_docstring(tree) is not None
+        if module_docstring:
+            tree.body = tree.body[1:]
+        # Unparsed: without comments, and in another format.
+        file.write_text(f'"""Other words."""\n# A comment.\n{ast.unparse(tree)}\n\n\n# The end.\n')
+    assert changed(before, fingerprints(params, copied)) == set()
+
+
+def test_docstrings_change_what_quotes_them_only(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    replace(copied / "w2s/training/finetune.py", '    """', '    """Other words. ')
+    assert changed(before, fingerprints(params, copied)) == set()
+    replace(copied / "w2s/methods/losses/confidence.py", '    """', '    """Other words. ')
+    assert changed(before, fingerprints(params, copied)) == {"plot"}
+
+
+def test_a_line_of_a_loss_concerns_the_methods_that_use_it(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    replace(copied / "w2s/methods/losses/confidence.py", "1 - alpha", "1.0 - alpha")
+    users = {name for name, method in params.methods.items() if "loss" in method.parts}
+    users = {name for name in users if params.methods[name].parts["loss"]["function"] == "confidence"}
+    assert changed(before, fingerprints(params, copied)) == {"plot", *(f"students/{name}" for name in users)}
+
+
+def test_a_line_of_a_part_concerns_the_methods_that_have_it(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    replace(copied / "w2s/methods/clean.py", "VOTES = 20", "VOTES = 21")
+    users = {f"students/{name}" for name, method in params.methods.items() if "clean" in method.parts}
+    assert users
+    assert changed(before, fingerprints(params, copied)) == users
+
+
+def test_a_line_of_a_task_or_setting_concerns_its_own(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    for file in ("w2s/data/tasks/sciq.py", "w2s/settings/preference.py", "w2s/data/corpora/endgames.py"):
+        with (copied / file).open("a") as opened:
+            opened.write("\nMORE = 1\n")
+    found = changed(before, fingerprints(params, copied))
+    assert {"tasks/sciq", "settings/preference", "models/chess-xs"} <= found
+    assert not found & {
+        "tasks/boolq",
+        "settings/classification",
+        "models/xs",
+        "models/gpt2",
+        "base",
+        "student",
+        "label",
+    }
+
+
+def test_a_file_that_only_refuses_changes_none(params: Params, before: dict[str, dict[str, str]], copied: Path) -> None:
+    for file in REFUSING:
+        with (copied / file).open("a") as opened:
+            opened.write("\nMORE = 1\n")
+    assert changed(before, fingerprints(params, copied)) == set()
+
+
+def test_a_new_loss_or_task_that_nothing_uses_reruns_no_cell(
+    params: Params, before: dict[str, dict[str, str]], copied: Path
+) -> None:
+    (copied / "w2s/methods/losses/brier.py").write_text("def brier() -> None: ...\n")
+    (copied / "w2s/data/tasks/mine.py").write_text("MORE = 1\n")
+    assert changed(before, fingerprints(params, copied)) == {"plot"}
+
+
+def test_the_template_counts(params: Params, before: dict[str, dict[str, str]], copied: Path) -> None:
+    (template,) = copied.rglob("report.html.j2")
+    template.write_text(f"{template.read_text()}\n")
+    assert changed(before, fingerprints(params, copied)) == {"plot"}
+
+
+def test_a_planted_import_is_found(copied: Path) -> None:
+    loop = copied / "w2s/training/loop.py"
+    clean = Sources(copied).closure("stages/supervise.py")
+    late = "def late() -> None:\n    from w2s.results import metrics"
+    loop.write_text(f"{loop.read_text()}\n\n{late}\n\n\nif TYPE_CHECKING:\n    from w2s.results import statistics\n")
+    planted = Sources(copied).closure("stages/supervise.py")
+    assert planted - clean == {"w2s/results/__init__.py", "w2s/results/metrics.py"}
+    assert "w2s/results/metrics.py" not in Sources(copied).closure("stages/label.py")
+
+
+def test_a_lookup_by_name_may_find_any_module_of_its_package(tmp_path: Path) -> None:
+    package = tmp_path / "w2s/results"
+    package.mkdir(parents=True)
+    for name in ("__init__", "one", "other"):
+        (package / f"{name}.py").write_text("")
+    (tmp_path / "script.py").write_text('chosen("w2s.results", name, where)\n')
+    found = Sources(tmp_path).closure("script.py")
+    assert found == {"script.py", *(f"w2s/results/{name}.py" for name in ("__init__", "one", "other"))}
+
+
+def test_every_lookup_by_name_is_known() -> None:
+    """Modules are imported by name in one file only, whose callers say in so many words from which package."""
+    texts = {path: path.read_text() for path in (ROOT / "w2s").rglob("*.py")}
+    dynamic = {str(path.relative_to(ROOT)) for path, text in texts.items() if "import_module" in text}
     assert dynamic == {"w2s/core/registry.py"}
-    for path, text in files.items():
+    for path, text in texts.items():
         calls = len(re.findall(r"\bchosen\(", text)) - (path.name == "registry.py")
-        assert calls == len(CHOSEN.findall(text)), path
-        assert all((ROOT / package.replace(".", "/")).is_dir() for package in CHOSEN.findall(text))
+        packages = re.findall(r'\bchosen\("([\w.]+)"', text)
+        assert calls == len(packages), path
+        assert all((ROOT / package.replace(".", "/")).is_dir() for package in packages)
+        assert set(packages) <= PER_ENTRY, f"{path}: a stage depends on all modules of {packages}; is that meant?"
+
+
+def test_a_module_that_is_missing_is_told(params: Params, copied: Path) -> None:
+    (copied / "w2s/data/tasks/sciq.py").unlink()
+    with pytest.raises(UserError, match=r"^params.yaml: tasks.sciq.family: no module w2s.data.tasks.sciq"):
+        fingerprints(params, copied)
+
+
+def test_only_one_module_imports_dvc() -> None:
+    importing = re.compile(r"^\s*(?:from|import) (?:dvc|dvc_data|dvc_objects)\b", re.MULTILINE)
+    files = {str(path.relative_to(ROOT)) for path in (ROOT / "w2s").rglob("*.py") if importing.search(path.read_text())}
+    assert files == {"w2s/pipeline/dvc.py"}
+
+
+def test_another_version_of_dvc_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dvc.__version__", "9.0")
+    monkeypatch.delitem(sys.modules, "w2s.pipeline.dvc", raising=False)
+    with pytest.raises(UserError, match=r"^DVC is 9.0, but w2s.pipeline.dvc was checked against 3\.\d+\.\d+"):
+        importlib.import_module("w2s.pipeline.dvc")

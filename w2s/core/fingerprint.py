@@ -36,14 +36,13 @@ class Sources:
         self._imported = cache(self._imports)
         self._digested = cache(self._digest)
 
-    def closure(self, *files: str, follow: Iterable[str] = ()) -> set[str]:
+    def closure(self, *files: str) -> set[str]:
         """All that importing and running these files may import, and they themselves: paths relative to the root.
 
         Imports inside functions count; those for type checkers do not, nor what only `REFUSING` files import. A lookup
         by name (`registry.chosen`) may find any module of its package, and so all of them count, except where
-        `PER_ENTRY` says that entries have closures of their own; packages in `follow` are followed nevertheless.
+        `PER_ENTRY` says that entries have closures of their own.
         """
-        apart = PER_ENTRY.difference(follow)
         found: set[str] = set()
         waiting = list(files)
         while waiting:
@@ -53,28 +52,28 @@ class Sources:
             found.add(file)
             imported, packages = self._imported(file)
             waiting += imported
-            for package in packages - apart:
+            for package in packages - PER_ENTRY:
                 waiting += map(self._relative, self.root.joinpath(*package.split(".")).glob("*.py"))
         return found
 
-    def module(self, name: str, follow: Iterable[str] = ()) -> set[str]:
+    def module(self, name: str) -> set[str]:
         """The closure of a module by its dotted name. Raises `ModuleNotFoundError`."""
         files = self._files(name)
         place = name.replace(".", "/")
         if not {f"{place}.py", f"{place}/__init__.py"}.intersection(files):
             raise ModuleNotFoundError(f"no module {name} under {self.root}")
-        return self.closure(*files, follow=follow)
+        return self.closure(*files)
 
-    def digests(self, files: Iterable[str], spoken: Iterable[str] = ()) -> dict[str, str]:
+    def digests(self, files: Iterable[str], quoted: Iterable[str] = ()) -> dict[str, str]:
         """The SHA-256 of each file, in the order of their names.
 
-        In files whose path begins with one of `spoken`, the docstrings of functions are text of the report and count.
+        In files whose path begins with one of `quoted`, the docstrings of functions are text of the report and count.
         """
-        return {file: self._digested(file, file.startswith(tuple(spoken))) for file in sorted(files)}
+        return {file: self._digested(file, file.startswith(tuple(quoted))) for file in sorted(files)}
 
-    def _digest(self, file: str, spoken: bool) -> str:
+    def _digest(self, file: str, quoted: bool) -> str:
         if file.endswith(".py"):
-            content = repr(_essence(self._parsed(file), spoken)).encode()
+            content = repr(_essence(self._parsed(file), quoted)).encode()
         else:
             content = (self.root / file).read_bytes()
         return hashlib.sha256(content).hexdigest()
@@ -125,13 +124,13 @@ def _imported(tree: ast.Module, package: str) -> tuple[set[str], set[str]]:
     return imported, packages
 
 
-def _essence(node: object, spoken: bool) -> object:
-    """A syntax tree in lists, without positions, docstrings (but functions' if `spoken`) and fields that are empty.
+def _essence(node: object, quoted: bool) -> object:
+    """A syntax tree in lists, without positions, docstrings (but functions' if `quoted`) and fields that are empty.
 
     `ast.dump` would not do: it writes the same tree otherwise in other versions of Python.
     """
     if isinstance(node, list):
-        return [_essence(item, spoken) for item in node]
+        return [_essence(item, quoted) for item in node]
     if not isinstance(node, ast.AST):
         return node
     fields = {name: value for name, value in ast.iter_fields(node) if name not in ("kind", "type_comment")}
@@ -140,7 +139,7 @@ def _essence(node: object, spoken: bool) -> object:
         text = ast.get_docstring(node, clean=False)
         if text is not None:
             fields["body"] = node.body[1:]
-            if spoken and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            if quoted and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 told = inspect.cleandoc(text)
-    kept = [[name, _essence(value, spoken)] for name, value in fields.items() if value is not None and value != []]
+    kept = [[name, _essence(value, quoted)] for name, value in fields.items() if value is not None and value != []]
     return [type(node).__name__, told, *kept]
