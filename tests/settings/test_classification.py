@@ -13,8 +13,8 @@ from w2s.core.errors import UserError
 from w2s.core.files import TEXTS
 from w2s.models.checkpoints import load_tokenizer
 from w2s.models.heads import ScalarHead
-from w2s.settings import setting
-from w2s.settings.classification import Setting
+from w2s.settings import setting_class
+from w2s.settings.classification import Classification
 
 
 def inputs(*texts: str) -> pa.Table:
@@ -27,33 +27,37 @@ WORDS = {"true": ["good", "fine"], "false": ["bad", "poor", "no"]}
 
 
 def test_it_is_found_by_name(embedded_folder: Path) -> None:
-    assert setting("classification", "here") is Setting
-    assert isinstance(setting_of(embedded_folder), Setting)
+    assert setting_class("classification", "here") is Classification
+    assert isinstance(setting_of(embedded_folder), Classification)
     with pytest.raises(UserError, match=r"^params.yaml: tasks.mine.setting: unknown name 'clasification' .*; did you"):
         setting_of(embedded_folder, "clasification")
 
 
 @pytest.mark.parametrize("context", [20, 64])
 def test_a_text_too_long_loses_its_front(checkpoint: Path, context: int) -> None:
-    tokenizer, reader = load_tokenizer(checkpoint), setting_of(checkpoint, context=context)
+    tokenizer = load_tokenizer(checkpoint)
+    setting = setting_of(checkpoint, context=context)
     text = " ".join(["good"] * 40 + ["poor"] * 30 + ["fine"])
-    whole, (cut, short) = tokenizer(text)["input_ids"], reader.encode(inputs(text, "good food"))
-    assert len(whole) > len(cut) == min(context, tokenizer.model_max_length)  # never more than the model reads
-    assert reader.tokens(cut) == len(cut)
+    whole = tokenizer(text)["input_ids"]
+    cut, short = setting.encode(inputs(text, "good food"))
+    # Never more than the model reads.
+    assert len(whole) > len(cut) == min(context, tokenizer.model_max_length)
+    assert setting.length(cut) == len(cut)
     assert tokenizer.decode(cut, skip_special_tokens=True).endswith("poor fine")
     specials = set(tokenizer.all_special_ids)
     assert [token in specials for token in (cut[0], cut[-1])] == [token in specials for token in (whole[0], whole[-1])]
     assert short == tokenizer("good food")["input_ids"]
 
 
-def test_scores_are_the_models_for_each_text(checkpoint: Path) -> None:
-    model, reader = ScalarHead.load_base(checkpoint, HPARAMS, torch.Generator()), setting_of(checkpoint)
+def test_outputs_are_the_models_for_each_text(checkpoint: Path) -> None:
+    model = ScalarHead.load_base(checkpoint, HPARAMS, torch.Generator())
+    setting = setting_of(checkpoint)
     torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
-    items = reader.encode(FOOD)
+    items = setting.encode(FOOD)
     alone = [model(torch.tensor([item]), torch.ones(1, len(item), dtype=torch.int64)).item() for item in items]
     assert len({round(z, 3) for z in alone}) == len(alone)
-    assert reader.scores(model, items).tolist() == pytest.approx(alone, abs=1e-5)
-    p = reader.predict(model, items)
+    assert setting.outputs(model, items).tolist() == pytest.approx(alone, abs=1e-5)
+    p = setting.predict(model, items)
     assert p.dtype == np.float64
     np.testing.assert_allclose(p, 1 / (1 + np.exp(-np.array(alone))), atol=1e-5)
 
@@ -63,25 +67,27 @@ def test_scores_are_the_models_for_each_text(checkpoint: Path) -> None:
 @torch.no_grad()
 def test_zero_shot_is_a_softmax_over_the_answers(request: pytest.FixtureRequest, name: str, micro_batch: int) -> None:
     folder = request.getfixturevalue(name)
-    tokenizer, model = load_tokenizer(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    tokenizer = load_tokenizer(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder).eval()
     true, false = (tokenizer.convert_tokens_to_ids(WORDS[key]) for key in ("true", "false"))
     expected = []
     for text in FOOD["text"].to_pylist():
         scores = model(torch.tensor([tokenizer(text)["input_ids"]])).logits[0, -1].double().numpy()
         p = np.exp(scores) / np.exp(scores).sum()
         expected.append(p[true].sum() / (p[true].sum() + p[false].sum()))
-    found = setting_of(folder, task={"answers": WORDS}, micro_batch=micro_batch).untaught(FOOD)
+    found = setting_of(folder, task={"answers": WORDS}, micro_batch=micro_batch).zero_shot(FOOD)
     assert found.dtype == np.float64
     assert np.ptp(expected) > 0.01
     np.testing.assert_allclose(found, expected, atol=1e-6)
     swapped = {"answers": {"true": WORDS["false"], "false": WORDS["true"]}}
-    opposite = setting_of(folder, task=swapped, micro_batch=micro_batch).untaught(FOOD)
+    opposite = setting_of(folder, task=swapped, micro_batch=micro_batch).zero_shot(FOOD)
     np.testing.assert_allclose(opposite, 1 - found, atol=1e-12)
 
 
 @torch.no_grad()
 def test_zero_shot_of_an_encoder_fills_a_mask_at_the_end(masked_folder: Path) -> None:
-    tokenizer, model = load_tokenizer(masked_folder), AutoModelForMaskedLM.from_pretrained(masked_folder).eval()
+    tokenizer = load_tokenizer(masked_folder)
+    model = AutoModelForMaskedLM.from_pretrained(masked_folder).eval()
     true, false = tokenizer.convert_tokens_to_ids(["good", "bad"])
     expected = []
     for text in FOOD["text"].to_pylist():
@@ -89,9 +95,9 @@ def test_zero_shot_of_an_encoder_fills_a_mask_at_the_end(masked_folder: Path) ->
         scores = model(torch.tensor([ids])).logits[0, -2].double().softmax(0)  # [SEP] comes after the mask
         expected.append(float(scores[true] / (scores[true] + scores[false])))
     task = {"answers": {"true": ["good"], "false": ["bad"]}}
-    found = setting_of(masked_folder, task=task).untaught(FOOD)
+    found = setting_of(masked_folder, task=task).zero_shot(FOOD)
     assert np.ptp(expected) > 1e-4
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    cut = setting_of(masked_folder, task=task, context=12).untaught(inputs(" ".join(["poor"] * 50)))
-    short = setting_of(masked_folder, task=task).untaught(inputs(" ".join(["poor"] * 9)))
+    cut = setting_of(masked_folder, task=task, context=12).zero_shot(inputs(" ".join(["poor"] * 50)))
+    short = setting_of(masked_folder, task=task).zero_shot(inputs(" ".join(["poor"] * 9)))
     np.testing.assert_allclose(cut, short, atol=1e-6)  # the front goes, the mask stays

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -21,9 +22,10 @@ from w2s.core.errors import UserError
 from w2s.methods.losses.confidence import confidence
 from w2s.models import hardware
 from w2s.models.heads import Head, ScalarHead
-from w2s.settings import Labelled, Loss, Reader
-from w2s.settings import setting as kind_of
-from w2s.training.finetune import _updates, finetune
+from w2s.settings import setting_class
+from w2s.settings.base import Examples, LossFunction, Setting
+from w2s.training.finetune import finetune, finetuning_updates
+from w2s.training.job import Job
 
 CONFIDENCE = partial(confidence, alpha_max=0.6, warmup=0.3)
 BINARY = ("classification", "preference")
@@ -33,12 +35,15 @@ SIZES = {"train": 60, "validation": 20, "test": 25}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder a setting. Texts have two to nine words; soft labels and answers favour those with `good` or `fine`."""
-    folder, rng = tmp_path_factory.mktemp("data"), np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
     for name, size in SIZES.items():
         texts, others = ([" ".join(rng.choice(WORDS, rng.integers(2, 10))) for _ in range(size)] for _ in range(2))
         ids = [f"{name} {index}" for index in range(size)]
         happy = np.array([[bool({"good", "fine"} & set(text.split())) for text in side] for side in (texts, others)])
-        order, noise = rng.permutation(size), rng.uniform(-0.1, 0.1, size)  # labels are joined by id
+        # Labels are joined by id.
+        order = rng.permutation(size)
+        noise = rng.uniform(-0.1, 0.1, size)
         for setting, labels in {
             "classification": np.where(happy[0], 0.9, 0.2) + noise,
             "preference": np.array([0.5, 0.9, 0.1])[happy[0].astype(int) - happy[1]] + noise,
@@ -48,18 +53,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             columns = {"id": ids, **inputs, "group": ids}
             files.write(folder / setting / f"{name}.parquet", files.strings(*columns), columns)
             schema = files.ANSWERS if setting == "generation" else files.LABELS
-            said = {"id": [ids[index] for index in order], schema[1].name: [labels[index] for index in order]}
-            files.write(folder / setting / f"{name}-labels.parquet", schema, said)
+            columns = {"id": [ids[index] for index in order], schema[1].name: [labels[index] for index in order]}
+            files.write(folder / setting / f"{name}-labels.parquet", schema, columns)
     return folder
 
 
-def reader_for(folder: Path, setting: str = "classification", **changes: object) -> Reader:
+def tiny_setting(folder: Path, setting: str = "classification", **changes: object) -> Setting:
     task = {"answer_tokens": 5 if folder.name.startswith("embedded") else 20} if setting == "generation" else {}
     return setting_of(folder, setting, task, **changes)
 
 
-def read(reader: Reader, data: Path, setting: str, part: str) -> Labelled:
-    return reader.examples(data / setting / f"{part}.parquet", data / setting / f"{part}-labels.parquet")
+def read(setting: Setting, data: Path, part: str) -> Examples:
+    folder = data / setting.task.setting
+    return setting.read(folder / f"{part}.parquet", folder / f"{part}-labels.parquet")
+
+
+def inputs_of_test(setting: Setting, data: Path) -> pa.Table:
+    return files.read(data / setting.task.setting / "test.parquet", setting.INPUTS)
 
 
 Run = Callable[..., Any]
@@ -67,36 +77,38 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> Run:
-    """Finetunes a base model into tmp_path / name and returns it."""
+    """Finetunes a base model and returns it; its predictions go to tmp_path / name, its weights to `weights`."""
 
     def run(
         name: str,
         folder: Path,
-        loss: Loss | None = None,
+        loss: LossFunction | None = None,
+        *,
         seed: int = 0,
         watched: bool = False,
-        keep: str = "none",
         setting: str = "classification",
         **changes: object,
     ) -> Head:
-        reader = reader_for(folder, setting, **changes)
-        model = load_base(folder, setting, **changes)
-        validation = read(reader, data, setting, "validation") if watched else None
-        finetune(
-            model,
-            reader,
-            read(reader, data, setting, "train"),
-            ("student", "mine", seed),
-            data / setting / "test.parquet",
-            tmp_path / name,
-            f"student {name}",
-            keep,
-            loss,
-            validation,
+        student = tiny_setting(folder, setting, **changes)
+        job = Job(
+            setting=student,
+            examples=read(student, data, "train"),
+            test=inputs_of_test(student, data),
+            rng_key=("student", "mine", seed),
+            out=tmp_path / name,
+            name=f"student {name}",
+            weights=weights(tmp_path, name),
+            validation=read(student, data, "validation") if watched else None,
+            loss=loss,
         )
-        return model
+        return finetune(job)
 
     return run
+
+
+def weights(tmp_path: Path, name: str) -> Path:
+    """The folder of a run's weights."""
+    return tmp_path / "weights" / name
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +118,7 @@ def folders(speakers: dict[str, Path], gpt2_folder: Path, bert_folder: Path) -> 
 
 
 def load_base(folder: Path, setting: str = "classification", **changes: object) -> Any:
-    return kind_of(setting, "here").HEAD.load_base(folder, hparams_with(**changes), generator("adapters"))
+    return setting_class(setting, "here").HEAD.load_base(folder, hparams_with(**changes), generator("adapters"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -119,15 +131,17 @@ def same_weights(one: nn.Module, two: nn.Module) -> bool:
 
 def test_a_run_repeats_to_the_bit(run: Run, tmp_path: Path, checkpoint: Path) -> None:
     one = run("one", checkpoint, watched=True)
-    torch.rand(5), np.random.rand(5)  # whatever happened in between
+    # Whatever happened in between:
+    torch.rand(5)
+    np.random.rand(5)
     two = run("two", checkpoint, watched=True)
     assert same_weights(one, two)
-    files = contents(tmp_path / "one")
-    assert contents(tmp_path / "two") == files
-    assert set(files) > {"predictions.parquet", "run.json", "live/plots/metrics/loss.tsv"}
+    written = contents(tmp_path / "one")
+    assert contents(tmp_path / "two") == written
+    assert set(written) > {"predictions.parquet", "run.json", "live/plots/metrics/loss.tsv"}
     other = run("other", checkpoint, seed=1)
     assert not same_weights(one, other)
-    assert contents(tmp_path / "other")["predictions.parquet"] != files["predictions.parquet"]
+    assert contents(tmp_path / "other")["predictions.parquet"] != written["predictions.parquet"]
 
 
 def test_watching_agreement_changes_no_prediction(run: Run, tmp_path: Path, gpt2_folder: Path) -> None:
@@ -146,7 +160,7 @@ def predicted(folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["embedded_folder", "gpt2_folder"])
 @pytest.mark.parametrize("setting", BINARY)
 def test_a_batch_may_be_cut_into_any_parts(
-    run: Run, tmp_path: Path, request: pytest.FixtureRequest, name: str, loss: Loss | None, setting: str
+    run: Run, tmp_path: Path, request: pytest.FixtureRequest, name: str, loss: LossFunction | None, setting: str
 ) -> None:
     """To rounding: rows of other lengths in a matrix product may differ in fp32's last bits, and Adam amplifies it."""
     folder = request.getfixturevalue(name)
@@ -180,8 +194,10 @@ def test_finetuning_is_a_plain_loop(run: Run, data: Path, tmp_path: Path, gpt2_f
     labels = dict(zip(*pq.read_table(data / setting / "train-labels.parquet").to_pydict().values(), strict=True))
     rows = pq.read_table(data / setting / "train.parquet").to_pylist()
     kind = AutoModelForCausalLM if setting == "generation" else AutoModel
-    body, head = kind.from_pretrained(gpt2_folder).eval(), nn.Linear(16, 1)
-    nn.init.zeros_(head.weight), nn.init.zeros_(head.bias)
+    body = kind.from_pretrained(gpt2_folder).eval()
+    head = nn.Linear(16, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
 
     def ids(text: str) -> list[int]:
         return tokenizer(text)["input_ids"]
@@ -191,7 +207,8 @@ def test_finetuning_is_a_plain_loop(run: Run, data: Path, tmp_path: Path, gpt2_f
 
     def loss() -> torch.Tensor:
         if setting == "generation":
-            logits, targets = [], []
+            logits = []
+            targets = []
             for row in rows:
                 answer = ids(labels[row["id"]])
                 whole = torch.tensor([ids(row["text"]) + answer])
@@ -223,39 +240,39 @@ def test_finetuning_is_a_plain_loop(run: Run, data: Path, tmp_path: Path, gpt2_f
 
 
 def gradients(
-    setting: str, folder: Path, data: Path, fails: Callable[[Head, torch.Tensor], bool], **changes: object
-) -> tuple:
-    """The first update's gradient, and the parts in which the batch was read last; memory runs out where `fails`."""
-    changes |= {"snapshots": 1, "epochs": 1, "batch_size": 60}
-    reader, model, parts = reader_for(folder, setting, **changes), load_base(folder, setting, **changes), []
+    setting: Setting, data: Path, fails: Callable[[Head, torch.Tensor], bool]
+) -> tuple[dict[str, float], dict[str, torch.Tensor], list[torch.Size]]:
+    """Metrics and gradient of the first update, and the sizes of the micro-batches that the batch was read in last.
+
+    Memory runs out where `fails`.
+    """
+    model: Any = setting.HEAD.load_base(setting.base, setting.hparams, generator("adapters"))
+    sizes: list[torch.Size] = []
     if model.head:
         nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
 
     def memory(_: nn.Module, __: tuple, given: dict[str, torch.Tensor]) -> None:
         if fails(model, given["input_ids"]):
-            parts.clear()
+            sizes.clear()
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        parts.append(given["input_ids"].shape)
+        sizes.append(given["input_ids"].shape)
 
     model.body.register_forward_pre_hook(memory, with_kwargs=True)
-    loss = (reader.LOSSES or {"cross_entropy": CONFIDENCE})["cross_entropy"]
-    update = next(_updates(model, reader, read(reader, data, setting, "train"), loss, generator("order")))
-    meter = update(model, 0.5, lambda value: value.backward())
-    return (
-        meter,
-        {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad},
-        parts,
-    )
+    loss = CONFIDENCE if setting.PROBABILITIES else setting.default_loss
+    update = next(finetuning_updates(model, setting, read(setting, data, "train"), loss, generator("order")))
+    metrics = update(0.5)
+    slopes = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return metrics, slopes, sizes
 
 
-WAYS = [
+TUNED = [
     *(("classification", tune) for tune in ("full", "lora", "head")),
     *(("preference", tune) for tune in ("full", "head")),
     *(("generation", tune) for tune in ("full", "lora")),
 ]
 
 
-@pytest.mark.parametrize(("setting", "tune"), WAYS)
+@pytest.mark.parametrize(("setting", "tune"), TUNED)
 def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
     embedded_folder: Path, data: Path, setting: str, tune: str
 ) -> None:
@@ -263,6 +280,7 @@ def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
 
     A shift of all rewards has no slope in preference, but for rounding.
     """
+    changes = {"tune": tune, "snapshots": 1, "epochs": 1, "batch_size": 60}
     calls: list[bool] = []
 
     def late(_: Head, __: torch.Tensor) -> bool:
@@ -270,16 +288,22 @@ def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
         calls.append(torch.is_grad_enabled())
         return calls[-1] and calls.count(True) == 2
 
-    meter, expected, parts = gradients(setting, embedded_folder, data, lambda *_: False, tune=tune)
-    assert len(parts) == 1
+    metrics, expected, sizes = gradients(tiny_setting(embedded_folder, setting, **changes), data, lambda *_: False)
+    assert len(sizes) == 1
     for fails, tokens in ((lambda model, ids: ids.numel() > 130, "auto"), (late, 100)):
-        again, found, parts = gradients(setting, embedded_folder, data, fails, tune=tune, micro_batch=tokens)
-        assert len(parts) > 2
-        assert all(rows * width <= 130 for rows, width in parts)
-        assert again == pytest.approx(meter, rel=1e-5)
+        scarce = tiny_setting(embedded_folder, setting, micro_batch=tokens, **changes)
+        again, found, sizes = gradients(scarce, data, fails)
+        assert len(sizes) > 2
+        assert all(rows * width <= 130 for rows, width in sizes)
+        assert again == pytest.approx(metrics, rel=1e-5)
         for name, gradient in expected.items():
-            assert gradient.abs().max() > 0 or "lora_A" in name  # B is zero at the start, and so A's slope
-            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()) + 1e-7)
+            largest = float(gradient.abs().max())
+            if setting == "preference" and name == "head.bias":
+                assert largest < 1e-6
+            else:
+                # B is zero at the start, and so A's slope.
+                assert largest > 0 or "lora_A" in name
+            torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * largest + 1e-7)
 
 
 def test_a_run_out_of_memory_goes_on_and_says_so(
@@ -312,19 +336,21 @@ def test_a_run_out_of_memory_goes_on_and_says_so(
 def test_every_way_to_tune_learns_and_is_restored_exactly(
     run: Run, tmp_path: Path, folders: dict[str, Path], data: Path, setting: str, tune: str, name: str
 ) -> None:
-    folder, changes = folders[name], {"tune": tune, "learning_rate": 0.02, "epochs": 6}
-    model = run(tune, folder, setting=setting, keep="full" if tune == "full" else "adapter", **changes)
+    folder = folders[name]
+    changes = {"tune": tune, "learning_rate": 0.02, "epochs": 6, "keep": "full" if tune == "full" else "adapter"}
+    model = run(tune, folder, setting=setting, **changes)
     losses = curve(tmp_path / tune, "loss")
     assert np.mean([losses[step] for step in range(21, 25)]) < np.mean([losses[step] for step in range(1, 5)])
-    reader = reader_for(folder, setting, **changes)
-    again = reader.HEAD.load_tuned(tmp_path / tune / "model", folder, hparams_with(**changes))
-    _, items = reader.inputs(data / setting / "test.parquet")
-    assert np.array_equal(reader.predict(again, items), predicted(tmp_path / tune)[-1])
-    examples, _ = reader.learnable(read(reader, data, setting, "test"))
+    tuned = tiny_setting(folder, setting, **changes)
+    again = tuned.HEAD.load_tuned(weights(tmp_path, tune), folder, tuned.hparams)
+    assert np.array_equal(
+        tuned.predict(again, tuned.encode(inputs_of_test(tuned, data))), predicted(tmp_path / tune)[-1]
+    )
+    items, _ = tuned.training_targets(read(tuned, data, "test"))
     with torch.no_grad():
-        scores = reader.scores(model, examples)
-        assert scores.std() > 0
-        assert torch.equal(reader.scores(again, examples), scores)
+        outputs = tuned.outputs(model, items)
+        assert outputs.std() > 0
+        assert torch.equal(tuned.outputs(again, items), outputs)
     if tune != "full":  # the body is as it was
         base = load_base(folder, setting).body.state_dict()
         kept = {
@@ -337,11 +363,11 @@ def test_every_way_to_tune_learns_and_is_restored_exactly(
 
 def test_what_is_kept(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
     run("none", embedded_folder, keep="none")
-    assert not (tmp_path / "none" / "model").exists()
+    assert list(weights(tmp_path, "none").iterdir()) == []
     run("adapter", embedded_folder, keep="adapter", tune="lora")
-    assert [path.name for path in (tmp_path / "adapter" / "model").iterdir()] == ["tuned.safetensors"]
+    assert [path.name for path in weights(tmp_path, "adapter").iterdir()] == ["tuned.safetensors"]
     run("full", embedded_folder, keep="full", tune="lora")
-    whole = tmp_path / "full" / "model"
+    whole = weights(tmp_path, "full")
     assert AutoModel.from_pretrained(whole).config.model_type == "gpt_neox"
     assert AutoTokenizer.from_pretrained(whole)("the food")["input_ids"]
 
@@ -352,11 +378,14 @@ def test_predictions_are_the_models_at_the_stated_steps(
     model = run("run", embedded_folder)
     steps = 3 * 4  # epochs × ⌈60 / 16⌉
     table = pq.read_table(tmp_path / "run" / "predictions.parquet").to_pydict()
-    ids, items = setting_of(embedded_folder).inputs(data / "classification" / "test.parquet")
+    setting = setting_of(embedded_folder)
+    inputs = inputs_of_test(setting, data)
     assert table["step"] == [step for step in (3, 6, 9, steps) for _ in range(25)]
-    assert table["id"] == ids.to_pylist() * 4
+    assert table["id"] == inputs["id"].to_pylist() * 4
     with torch.no_grad():
-        last = [model(torch.tensor([item]), torch.ones(1, len(item))).sigmoid().item() for item in items]
+        last = [
+            model(torch.tensor([item]), torch.ones(1, len(item))).sigmoid().item() for item in setting.encode(inputs)
+        ]
     np.testing.assert_allclose(table["p"][-25:], last, atol=1e-6)
     parameters = sum(tensor.numel() for tensor in load_base(embedded_folder).body.parameters())
     assert json.loads((tmp_path / "run" / "run.json").read_text()) == {
@@ -377,9 +406,9 @@ def curve(folder: Path, name: str) -> dict[int, float]:
 def test_curves(run: Run, tmp_path: Path, data: Path, embedded_folder: Path) -> None:
     model = run("run", embedded_folder, watched=True)
     assert set(curve(tmp_path / "run", "agreement")) == {3, 6, 9, 12}
-    reader = setting_of(embedded_folder)
-    validation = read(reader, data, "classification", "validation")
-    agrees = (reader.predict(model, validation.items) > 0.5) == (validation.labels > 0.5)
+    setting = setting_of(embedded_folder)
+    validation = read(setting, data, "validation")
+    agrees = (setting.predict(model, setting.encode(validation.inputs)) > 0.5) == (validation.labels > 0.5)
     assert curve(tmp_path / "run", "agreement")[12] == agrees.mean()
     assert set(curve(tmp_path / "run", "accuracy")) == set(range(1, 13))
     losses = curve(tmp_path / "run", "loss")
@@ -391,11 +420,11 @@ def test_curves(run: Run, tmp_path: Path, data: Path, embedded_folder: Path) -> 
 
 def test_a_loss_that_explodes_names_the_run_and_leaves_nothing(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
     with pytest.raises(UserError) as error, files.atomic(tmp_path / "models" / "student") as out:
-        run(out.relative_to(tmp_path), embedded_folder, learning_rate=1e30)
-    told = str(error.value)
-    assert told.startswith("student models/.student.tmp: the loss is ")
-    assert told.endswith("; try a smaller learning_rate")
-    assert " at update " in told
+        run(str(out.relative_to(tmp_path)), embedded_folder, learning_rate=1e30)
+    message = str(error.value)
+    assert message.startswith("student models/.student.tmp: the loss is ")
+    assert message.endswith("; try a smaller learning_rate")
+    assert " at update " in message
     assert list((tmp_path / "models").iterdir()) == []
 
 
@@ -408,25 +437,25 @@ def test_half_precision_trains_full_precision_weights(
     for name, parameter in model.named_parameters():
         frozen = not parameter.requires_grad
         assert parameter.dtype == (torch.bfloat16 if frozen else torch.float32), name
-    full, half = predicted(tmp_path / "fp32")[-1], predicted(tmp_path / "bf16")[-1]
+    full = predicted(tmp_path / "fp32")[-1]
+    half = predicted(tmp_path / "bf16")[-1]
     assert 0 < np.abs(full - half).max() < 0.1
-    changes = {"tune": tune, "precision": "bf16"}
-    reader = setting_of(embedded_folder, **changes)
-    again = ScalarHead.load_tuned(tmp_path / "bf16" / "model", embedded_folder, hparams_with(**changes))
-    assert np.array_equal(reader.predict(again, reader.inputs(data / "classification" / "test.parquet")[1]), half)
+    setting = setting_of(embedded_folder, tune=tune, precision="bf16")
+    again = ScalarHead.load_tuned(weights(tmp_path, "bf16"), embedded_folder, setting.hparams)
+    assert np.array_equal(setting.predict(again, setting.encode(inputs_of_test(setting, data))), half)
 
 
-def test_automatic_precision_is_what_was_measured(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
+def test_automatic_precision_is_that_of_the_hardware(run: Run, tmp_path: Path, embedded_folder: Path) -> None:
     run("auto", embedded_folder, precision="auto")
-    measured = hardware.precision("auto")
-    run("said", embedded_folder, precision=measured)
-    assert json.loads((tmp_path / "auto" / "run.json").read_text())["precision"] == measured
-    assert np.array_equal(predicted(tmp_path / "auto"), predicted(tmp_path / "said"))
+    found = hardware.precision("auto")
+    run("named", embedded_folder, precision=found)
+    assert json.loads((tmp_path / "auto" / "run.json").read_text())["precision"] == found
+    assert np.array_equal(predicted(tmp_path / "auto"), predicted(tmp_path / "named"))
 
 
 @pytest.mark.parametrize("setting", [*BINARY, "generation"])
 def test_labels_of_other_examples_are_refused(data: Path, embedded_folder: Path, setting: str) -> None:
     labels = data / setting / "validation-labels.parquet"
     with pytest.raises(UserError) as error:
-        reader_for(embedded_folder, setting).examples(data / setting / "train.parquet", labels)
+        tiny_setting(embedded_folder, setting).read(data / setting / "train.parquet", labels)
     assert str(error.value) == f"{labels}: ids do not match the inputs (60 missing, 20 unknown)"

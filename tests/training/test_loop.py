@@ -1,6 +1,7 @@
 """The loop against AdamW and its schedule written out by hand."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +13,17 @@ from torch import nn
 
 from w2s.core.determinism import generator, prepare_torch
 from w2s.core.errors import UserError
-from w2s.training.loop import Backward, Meter, Recipe, Update, train
+from w2s.training.loop import Metrics, Schedule, Update, train
 
 
-def recipe(**changes: object) -> Recipe:
-    given = {"steps": 10, "learning_rate": 0.1, "warmup": 0.2, "weight_decay": 0.0, "clip": 1e9}
-    return Recipe(**given | changes)  # type: ignore[arg-type]
+def schedule(**changes: object) -> Schedule:
+    values = {"steps": 10, "learning_rate": 0.1, "warmup": 0.2, "weight_decay": 0.0, "clip": 1e9}
+    return Schedule(**values | changes)  # type: ignore[arg-type]
 
 
 @given(st.integers(1, 300), st.floats(0, 1))
 def test_the_rate_rises_in_equal_steps_then_falls_as_a_half_cosine(steps: int, warmup: float) -> None:
-    rates = [recipe(steps=steps, warmup=warmup).rate(step) for step in range(steps)]
+    rates = [schedule(steps=steps, warmup=warmup).rate(step) for step in range(steps)]
     rising = [step for step in range(steps) if step < warmup * steps]
     for step, rate in enumerate(rates):
         if step in rising:
@@ -37,22 +38,22 @@ def test_the_rate_rises_in_equal_steps_then_falls_as_a_half_cosine(steps: int, w
 
 
 def test_the_rate_at_known_places() -> None:
-    rates = [recipe(steps=100, warmup=0.1).rate(step) for step in range(100)]
+    rates = [schedule(steps=100, warmup=0.1).rate(step) for step in range(100)]
     assert rates[0] == pytest.approx(1 / 11)
     assert rates[10] == 1
     assert rates[55] == pytest.approx(0.5)
     assert rates[99] < 0.001
-    assert recipe(steps=100, warmup=0.0).rate(0) == 1
+    assert schedule(steps=100, warmup=0.0).rate(0) == 1
 
 
-def toward(target: torch.Tensor) -> Iterator[Update]:
+def toward(model: nn.Linear, target: torch.Tensor) -> Iterator[Update]:
     """Half the squared distance of a linear layer's weights and bias from a target that grows with progress."""
 
-    def update(model: nn.Linear, progress: float, backward: Backward) -> Meter:
+    def update(progress: float) -> Metrics:
         loss = sum(
             ((part - (1 + progress) * target[: part.numel()].view_as(part)) ** 2).sum() for part in model.parameters()
         )
-        backward(loss / 2)
+        (loss / 2).backward()
         return {"loss": loss.item() / 2}
 
     while True:
@@ -71,18 +72,21 @@ TARGET = torch.tensor([0.2, 1.0, -1.0, 2.0])
 
 
 def test_updates_are_adamws_with_decay_on_matrices_only(tmp_path: Path) -> None:
-    model, how = layer(), recipe(weight_decay=0.3, clip=2.0)
-    train(model, toward(TARGET), how, tmp_path, "toy")
+    model = layer()
+    train(model, toward(model, TARGET), schedule(weight_decay=0.3, clip=2.0), live=tmp_path, name="toy")
     values = np.concatenate([parameter.detach().numpy().ravel() for parameter in layer().parameters()]).astype(float)
     target = np.concatenate([TARGET.numpy(), TARGET[:2].numpy()]).astype(float)
     decayed = np.array([1.0] * 4 + [0.0] * 2)
-    mean, square = np.zeros(6), np.zeros(6)
+    mean = np.zeros(6)
+    square = np.zeros(6)
     for step in range(10):
         slope = values - (1 + step / 10) * target
         slope *= min(1, 2.0 / np.linalg.norm(slope))
         rate = 0.1 * ((step + 1) / 3 if step < 2 else np.cos(np.pi / 2 * (step - 2) / 8) ** 2)
-        mean, square = 0.9 * mean + 0.1 * slope, 0.999 * square + 0.001 * slope**2
-        unbiased, spread = mean / (1 - 0.9 ** (step + 1)), np.sqrt(square / (1 - 0.999 ** (step + 1)))
+        mean = 0.9 * mean + 0.1 * slope
+        square = 0.999 * square + 0.001 * slope**2
+        unbiased = mean / (1 - 0.9 ** (step + 1))
+        spread = np.sqrt(square / (1 - 0.999 ** (step + 1)))
         values = values * (1 - 0.3 * rate * decayed) - rate * unbiased / (spread + 1e-8)
     found = np.concatenate([parameter.detach().numpy().ravel() for parameter in model.parameters()])
     np.testing.assert_allclose(found, values, atol=1e-5)
@@ -97,11 +101,13 @@ def test_snapshots_are_evenly_spaced_and_the_last_is_the_end(
 ) -> None:
     taken = []
 
-    def snapshot(model: nn.Module, step: int) -> Meter:
+    def snapshot(step: int) -> Metrics:
         taken.append(step)
         return {"agreement": step / 100}
 
-    train(layer(), toward(TARGET), recipe(steps=steps), tmp_path, "toy", snapshot, snapshots)
+    model = layer()
+    updates = toward(model, TARGET)
+    train(model, updates, schedule(steps=steps), live=tmp_path, name="toy", snapshot=snapshot, snapshots=snapshots)
     assert taken == due
     if due:
         assert curve(tmp_path, "agreement") == {step: step / 100 for step in due}
@@ -114,42 +120,44 @@ def curve(live: Path, name: str) -> dict[int, float]:
 
 
 def test_curves_are_logged(tmp_path: Path) -> None:
-    how = recipe(steps=10)
-    train(layer(), toward(TARGET), how, tmp_path / "each", "toy")
-    train(layer(), toward(TARGET), how, tmp_path / "some", "toy", log_every=5)
+    for name, log_every in (("each", 1), ("some", 5)):
+        model = layer()
+        train(model, toward(model, TARGET), schedule(), live=tmp_path / name, name="toy", log_every=log_every)
     losses = curve(tmp_path / "each", "loss")
     assert list(losses) == list(range(1, 11))
     assert losses[10] != losses[1]
     assert curve(tmp_path / "some", "loss") == {step: losses[step] for step in (5, 10)}
     rates = curve(tmp_path / "each", "learning_rate")
-    assert rates == pytest.approx({step: 0.1 * how.rate(step - 1) for step in range(1, 11)})
+    assert rates == pytest.approx({step: 0.1 * schedule().rate(step - 1) for step in range(1, 11)})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -> None:
-    def update(model: nn.Linear, progress: float, backward: Backward) -> Meter:
-        backward(model.weight.sum())
+    model = layer()
+
+    def update(progress: float) -> Metrics:
+        model.weight.sum().backward()
         return {"loss": value if progress >= 0.3 else 1.0}
 
-    model = layer()
     with pytest.raises(UserError) as error:
-        train(model, iter([update] * 10), recipe(), tmp_path, "student xs→l naive")
+        train(model, iter([update] * 10), schedule(), live=tmp_path, name="student xs→l naive")
     assert str(error.value) == f"student xs→l naive: the loss is {value} at update 4; try a smaller learning_rate"
     assert all(parameter.isfinite().all() for parameter in model.parameters())
 
 
 def test_what_is_frozen_stays_and_takes_no_part_in_the_norm(tmp_path: Path) -> None:
-    whole, part = layer(), layer()
+    whole = layer()
+    part = layer()
     part.bias.requires_grad_(False)
     bias = part.bias.clone()
 
-    def update(model: nn.Linear, progress: float, backward: Backward) -> Meter:
+    def update(model: nn.Linear, progress: float) -> Metrics:
         loss = 3 * model.weight.sum() + 100 * model.bias.sum()
-        backward(loss)
+        loss.backward()
         return {"loss": loss.item()}
 
     for name, model in (("whole", whole), ("part", part)):
-        train(model, iter([update] * 10), recipe(clip=0.1), tmp_path / name, name)
+        train(model, iter([partial(update, model)] * 10), schedule(clip=0.1), live=tmp_path / name, name=name)
     assert torch.equal(part.bias, bias)
     assert not torch.equal(whole.bias, bias)
     assert not torch.equal(part.weight, layer().weight)
@@ -157,7 +165,8 @@ def test_what_is_frozen_stays_and_takes_no_part_in_the_norm(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("threads", [2, 1])
 def test_torch_is_prepared_and_otherwise_left_as_it_was(tmp_path: Path, threads: int) -> None:
-    train(layer(), toward(TARGET), recipe(threads=threads), tmp_path, "toy")
+    model = layer()
+    train(model, toward(model, TARGET), schedule(threads=threads), live=tmp_path, name="toy")
     assert torch.get_num_threads() == threads
     assert torch.are_deterministic_algorithms_enabled()
     assert torch.is_grad_enabled()
