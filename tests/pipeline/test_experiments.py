@@ -7,16 +7,17 @@ import time
 
 from tests.pipeline.conftest import Workspace
 
-RECIPE, STUDENT = "recipe-classification@confidence", "student-classification@reviews-xs-m-confidence-0"
+METHOD = "method-classification@confidence"
+STUDENT = "student-classification@reviews-xs-m-confidence-0"
 
 
 def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) -> None:
-    output = workspace.run("dvc", "exp", "run", "-n", "half", "-S", "methods.confidence.alpha_max=0.5")
-    assert workspace.stages_run(output) == {RECIPE, STUDENT, "evaluate", "plot"}
+    output = workspace.run("dvc", "exp", "run", "-n", "half", "-S", "methods.confidence.loss.alpha_max=0.5")
+    assert workspace.stages_run(output) == {"code", METHOD, STUDENT, "evaluate", "plot"}
 
     shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
     half = next(row for row in shown if row["Experiment"] == "half")
-    assert half["methods.confidence.alpha_max"] == "0.5"
+    assert half["methods.confidence.loss.alpha_max"] == "0.5"
     assert any(name.endswith("student.xs.m.confidence.accuracy") for name in half)
 
     changes = json.loads(workspace.run("dvc", "metrics", "diff", "--all", "--json"))["reports/metrics.json"]
@@ -35,7 +36,7 @@ def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) ->
 
 
 def test_a_queued_experiment_runs_and_compares(workspace: Workspace) -> None:
-    workspace.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.alpha_max=0.25")
+    workspace.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.loss.alpha_max=0.25")
     workspace.run("dvc", "queue", "start")
     deadline = time.monotonic() + 400
     while (status := workspace.run("dvc", "queue", "status")).count("Success") < 1:
@@ -43,4 +44,4 @@ def test_a_queued_experiment_runs_and_compares(workspace: Workspace) -> None:
         assert time.monotonic() < deadline, status
         time.sleep(2)
     shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
-    assert {"0.25", "0.75"} <= {row["methods.confidence.alpha_max"] for row in shown}
+    assert {"0.25", "0.75"} <= {row["methods.confidence.loss.alpha_max"] for row in shown}

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-import yaml
 
 from tests.pipeline.conftest import Workspace
 
@@ -36,9 +35,9 @@ def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
 
 
 def test_a_bare_clone_gets_the_same_bits(workspace: Workspace) -> None:
-    """Every stage of every setting once more, with outputs and cache gone; one by one, where two lanes made them."""
+    """Every stage of every setting once more, with outputs and cache gone; one by one, where two at a time made them."""
     before = (workspace.path / "dvc.lock").read_text()
-    workspace.git("clean", "-xdfq", "data", "models")
+    workspace.git("clean", "-xdfq", "code", "data", "models", "runs")
     for name in ("cache", "tmp"):
         shutil.rmtree(workspace.path / ".dvc" / name)
     workspace.run("dvc", "repro")
@@ -64,47 +63,31 @@ def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
 def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> None:
     losses = workspace.path / "w2s/methods/losses"
     (losses / "brier.py").write_text(BRIER)
-    workspace.set("methods.brier", {"loss": "brier", "weight": 0.5})
+    workspace.set("methods.brier", {"loss": {"function": "brier", "weight": 0.5}})
     workspace.set("grid.classification.methods", ["naive", "confidence", "brier"])
     workspace.set("grid.ladder", ["xs", "s", "m", "chess-xs", "chess-s", "chess-m"])
     workspace.set("models.s.steps", 20)
     ran = workspace.stages_run(workspace.run("dvc", "repro"))
     assert {name for name in ran if name.startswith("student")} == {"student-classification@reviews-xs-m-brier-0"}
     kinds = {name.split("@")[0].split("-")[0] for name in ran}
-    assert kinds == {"check", "base", "recipe", "student", "evaluate", "plot"}
+    assert kinds == {"code", "check", "base", "method", "student", "evaluate", "plot"}
     assert "base@s" in ran
 
 
-def test_a_failed_lane_says_why(workspace: Workspace) -> None:
-    workspace.set("methods.confidence.alpha_max", 2.0)
+def test_a_failed_stage_says_why(workspace: Workspace) -> None:
+    workspace.set("methods.confidence.loss.alpha_max", 2.0)
     output = workspace.run("python", "-m", "w2s", "reproduce", fails=True)
-    assert "error: params.yaml: methods.confidence: alpha_max: must be less than or equal to 1 (found 2.0)" in output
+    assert (
+        "error: params.yaml: methods.confidence.loss: alpha_max: must be less than or equal to 1 (found 2.0)" in output
+    )
     assert "error: a stage failed; what it said stands above" in output
     assert "Traceback" not in output
-
-
-def test_what_a_lane_ran_is_not_run_again(workspace: Workspace) -> None:
-    """Killed before it wrote dvc.lock, it has filled the run cache; stopped by a failure, it has written both."""
-    lock, before = workspace.path / "dvc.lock", (workspace.path / "dvc.lock").read_text()
-    ran = [f"student-classification@reviews-xs-m-{method}-0" for method in ("naive", "confidence")]
-    content = yaml.safe_load(before)
-    for name in ran:
-        del content["stages"][name]
-    lock.write_text(yaml.safe_dump(content, sort_keys=False))
-    shutil.rmtree(workspace.path / "models/student/reviews")
-    (workspace.path / "models/ceiling/reviews/m/naive/0/predictions.parquet").unlink()
-    output = workspace.run("python", "-m", "w2s.pipeline.workers", *ran, "evaluate", fails=True)
-    assert all(f"Stage '{name}' is cached - skipping run" in output for name in ran)
-    assert "predictions.parquet: no such file" in output
-    assert "failed to reproduce 'evaluate'" in output
-    assert yaml.safe_load(lock.read_text()) == yaml.safe_load(before)
-    assert (workspace.path / "models/student/reviews/xs/m/naive/0/predictions.parquet").exists()
 
 
 def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
     """Nothing hidden is read undeclared: with the truth gone, label and student give the same bits."""
     labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"
-    predictions = workspace.path / "models/student/reviews/xs/m/confidence/0/predictions.parquet"
+    predictions = workspace.path / "runs/student/reviews/xs/m/confidence/0/predictions.parquet"
     before = digest(labels), digest(predictions)
     for part in ("student", "validation", "test", "supervisor"):
         (workspace.path / f"data/tasks/reviews/{part}/truth.parquet").unlink()
@@ -118,7 +101,7 @@ def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
 def test_examples_meet_by_id_not_by_row(workspace: Workspace) -> None:
     """Weak labels in another row order train the same student."""
     labels = workspace.path / "data/weak_labels/reviews/xs/0/student.parquet"
-    predictions = workspace.path / "models/student/reviews/xs/m/naive/0/predictions.parquet"
+    predictions = workspace.path / "runs/student/reviews/xs/m/naive/0/predictions.parquet"
     before = digest(predictions)
     pq.write_table(pq.read_table(labels).sort_by("p"), labels)
     workspace.run("python", "-m", "stages.student", "reviews", "xs", "m", "naive", "0")
@@ -153,7 +136,7 @@ def test_a_bad_grid_is_told_in_one_line(workspace: Workspace, key: str, value: o
 
 def test_a_bad_grid_stops_before_anything_runs(workspace: Workspace) -> None:
     workspace.set("grid.seeds", [])
-    assert workspace.stages_run(workspace.run("dvc", "repro", fails=True)) <= {"check"}
+    assert workspace.stages_run(workspace.run("dvc", "repro", fails=True)) <= {"code", "check"}
 
 
 def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(workspace: Workspace) -> None:
@@ -174,23 +157,27 @@ def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(work
     (error,) = (line for line in output.splitlines() if line.startswith("error: "))
     assert error.startswith("error: params.yaml: models.huge: too large for this machine: tune: lora takes ")
     assert error.endswith("; try gradient_checkpointing: true, a shorter context or a smaller model")
-    assert workspace.stages_run(output) == {"check"}
+    assert workspace.stages_run(output) == {"code", "check"}
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("methods.confidence.alpha_max", 1.5, "methods.confidence: alpha_max"),
-        ("methods.confidence.alpha_maxx", 0.5, "did you mean 'alpha_max'?"),
-        ("methods.confidence.loss", "confidance", "methods.confidence.loss: unknown name 'confidance'"),
+        ("methods.confidence.loss.alpha_max", 1.5, "methods.confidence.loss: alpha_max"),
+        ("methods.confidence.loss.alpha_maxx", 0.5, "did you mean 'alpha_max'?"),
+        (
+            "methods.confidence.loss.function",
+            "confidance",
+            "methods.confidence.loss.function: unknown name 'confidance'",
+        ),
     ],
 )
-def test_a_bad_recipe_stops_before_its_students(workspace: Workspace, key: str, value: object, message: str) -> None:
+def test_a_bad_method_stops_before_its_students(workspace: Workspace, key: str, value: object, message: str) -> None:
     workspace.set(key, value)
     output = workspace.run("dvc", "repro", fails=True)
     assert message in output
     assert "Traceback" not in output
-    assert workspace.stages_run(output) == {"recipe-classification@confidence"}
+    assert workspace.stages_run(output) <= {"code", "check", "method-classification@confidence"}
 
 
 @pytest.mark.parametrize(
@@ -204,7 +191,7 @@ def test_a_bad_recipe_stops_before_its_students(workspace: Workspace, key: str, 
         ),
         ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "naive", "0"], "damaged model"),
         ("models/supervisor/reviews/xs/0/model/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
-        ("models/ceiling/reviews/m/naive/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
+        ("runs/ceiling/reviews/m/naive/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
     ],
 )
 def test_a_truncated_file_is_named(workspace: Workspace, damage: str, stage: list[str], message: str) -> None:
