@@ -1,4 +1,4 @@
-"""Cleaning finds the flips it is meant to find, in the numbers it is told, without an example judging itself."""
+"""Cleaning finds flipped labels, changes as many as `share` says, and lets no example judge itself."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,8 @@ from hypothesis import strategies as st
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from w2s.core.errors import UserError
-from w2s.core.params import Clean
 from w2s.core.validation import validate
-from w2s.methods.clean import LINKS, VOTES, cleaned
+from w2s.methods.clean import LINKS, VOTES, Clean, cleaned
 
 PROBES = ["logistic", "neighbours", "topological"]
 ACTIONS = ["relabel", "filter"]
@@ -25,12 +24,12 @@ seeds = st.integers(0, 10_000)
 
 
 def clean(features: Array, labels: Array, by: str, action: str, share: float, seed: int = 0) -> Cleaned:
-    how = validate(Clean, {"by": by, "action": action, "share": share}, "here")
-    return cleaned(features, labels, how, np.random.default_rng(seed))
+    part = validate(Clean, {"by": by, "action": action, "share": share}, "here")
+    return cleaned(features, labels, part, np.random.default_rng(seed))
 
 
 def answers(features: Array, labels: Array, by: str) -> Array:
-    """What the probe says of every example: all are relabelled."""
+    """The probe's answer for every example: all are relabelled."""
     return clean(features, labels, by, "relabel", 1.0)[0]
 
 
@@ -79,7 +78,8 @@ def test_fewer_errors(by: str, seed: int) -> None:
     at_random = weak.copy()
     at_random[rng.choice(400, 80, replace=False)] = rng.random(80)
     assert errors(at_random, truth) > 0.18
-    assert errors(weak[(left := rng.choice(400, 320, replace=False))], truth[left]) > 0.16
+    left = rng.choice(400, 320, replace=False)
+    assert errors(weak[left], truth[left]) > 0.16
 
 
 @given(seeds, st.integers(2, 60), st.floats(0, 0.99), st.sampled_from(PROBES))
@@ -91,10 +91,10 @@ def test_share_is_a_count(seed: int, size: int, share: float, by: str) -> None:
     np.testing.assert_array_equal(everyone, np.arange(size))
     changed = np.flatnonzero(relabelled != weak)
     if by != "topological":
-        said = answers(features, weak, by)
+        probed = answers(features, weak, by)
         assert len(changed) <= count  # a label may be what the probe says
-        np.testing.assert_array_equal(relabelled[changed], said[changed])
-        doubts = np.abs(weak - said)
+        np.testing.assert_array_equal(relabelled[changed], probed[changed])
+        doubts = np.abs(weak - probed)
         expected = np.sort(sorted(range(size), key=lambda index: (-doubts[index], index))[count:])
     if count == size:  # of few examples, or of suspicious ones only
         return
@@ -150,12 +150,12 @@ def test_topology_is_that_of_a_plain_graph(seed: int, size: int, share: float) -
     for side in (True, False):
         parts = [part for part in nx.connected_components(graph) if hard[min(part)] == side]
         core[list(max(parts, key=lambda part: (len(part), -min(part)), default=[]))] = True
-    said = hard[nearest(features, VOTES, core)].mean(1)
-    outvoted = np.where(hard, said < 0.5, said > 0.5)
+    probed = hard[nearest(features, VOTES, core)].mean(1)
+    outvoted = np.where(hard, probed < 0.5, probed > 0.5)
     suspicious = [index for index in range(size) if not core[index] or outvoted[index]]
-    worst = sorted(suspicious, key=lambda index: (-abs(weak[index] - said[index]), index))[: round(share * size)]
+    worst = sorted(suspicious, key=lambda index: (-abs(weak[index] - probed[index]), index))[: round(share * size)]
     expected = weak.copy()
-    expected[worst] = said[worst]
+    expected[worst] = probed[worst]
     np.testing.assert_allclose(clean(features, weak, "topological", "relabel", share)[0], expected)
     if len(worst) < size:
         kept = clean(features, weak, "topological", "filter", share)[1]
@@ -185,7 +185,7 @@ def test_a_lone_flip_is_judged_by_others(by: str, lone: int) -> None:
 
 @given(seeds, st.integers(0, 39), st.sampled_from(["logistic", "neighbours"]))
 @settings(max_examples=40, deadline=None)
-def test_no_label_has_a_say_in_its_own_answer(seed: int, index: int, by: str) -> None:
+def test_no_label_changes_its_own_answer(seed: int, index: int, by: str) -> None:
     features, weak = noise(seed, 40)
     other = weak.copy()
     other[index] = 1 - other[index]
@@ -220,7 +220,8 @@ def test_the_order_of_examples_does_not_matter(action: str, seed: int, by: str, 
 @each_action
 def test_same_again_and_inputs_stay(by: str, action: str) -> None:
     features, _, weak = clusters(5, 120)
-    given_features, given_weak = features.copy(), weak.copy()
+    given_features = features.copy()
+    given_weak = weak.copy()
     for some, others in zip(*(clean(features, weak, by, action, 0.3, seed=9) for _ in range(2)), strict=True):
         np.testing.assert_array_equal(some, others)
     np.testing.assert_array_equal(features, given_features)
@@ -264,7 +265,8 @@ def test_two_judge_each_other(by: str) -> None:
 @pytest.mark.parametrize("value", [0.0, 0.1])
 def test_constant_features(value: float) -> None:
     """No example is nearer than another: the first ones vote, and a regression knows the frequencies alone."""
-    features, weak = np.full((50, 3), value), noise(1, 50)[1]
+    features = np.full((50, 3), value)
+    _, weak = noise(1, 50)
     hard = weak > 0.5
     expected = [np.delete(hard, index)[:VOTES].mean() for index in range(50)]
     np.testing.assert_allclose(answers(features, weak, "neighbours"), expected)
@@ -288,9 +290,9 @@ def refused(attempt: Callable[[], object]) -> str:
 
 def test_leaving_nothing_is_refused() -> None:
     features, weak = noise(0, 4)
-    told = refused(lambda: clean(features, weak, "neighbours", "filter", 0.9))
-    assert told == "clean.share: 0.9 filters out all 4 examples; lower it"
-    told = refused(lambda: clean(features, weak, "neighbours", "filter", 1.0))
-    assert told == (
+    message = refused(lambda: clean(features, weak, "neighbours", "filter", 0.9))
+    assert message == "clean.share: 0.9 filters out all 4 examples; lower it"
+    message = refused(lambda: clean(features, weak, "neighbours", "filter", 1.0))
+    assert message == (
         "here: top level.share: must be less than 1 with action: filter; nothing would be left to learn from"
     )

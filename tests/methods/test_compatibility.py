@@ -5,18 +5,21 @@ from typing import Any
 
 import pytest
 
-from tests.core.test_params import TEXTS, written
+from tests.core.test_params import written
 from w2s.core.checks import load, read
 from w2s.core.errors import UserError
 from w2s.core.grid import setting_blocks
-from w2s.core.params import Grid
+from w2s.core.params import Grid, Method
 from w2s.core.validation import validate
-from w2s.methods import compatibility
+from w2s.methods import compatibility, parts_of
 
+PHASE = {"epochs": 1, "learning_rate": 0.1}
 NONE: dict[str, list[str]] = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
 CHESS = {"tasks": ["endgames"], "weak": ["chess-xs"], "strong": ["chess-l"], "methods": ["mine"], "ceilings": ["mine"]}
 HUGE = {"family": "hub", "repository": "o/n", "revision": "main", "parameters": 10**13}
+SMALL = HUGE | {"parameters": 1}
 SCIQ = {"tasks": ["sciq"], "weak": ["gpt2"], "strong": ["gpt2"], "methods": ["mine"], "ceilings": ["mine"]}
+SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["mine"]}
 
 
 def reviews(**changes: list[str]) -> dict[str, list[str]]:
@@ -27,112 +30,268 @@ def require(file: Path, setting: str, method: dict[str, Any], block: object, **c
     """`mine` is the method; other keys with `__` for dots."""
     blocks = {f"grid.{name}": NONE for name in ("classification", "preference", "generation")}
     more = {key.replace("__", "."): value for key, value in changes.items()}
-    chess = {"family": "embedded", "corpus": "endgames", "hidden": 64, "layers": 2, "steps": 1, "learning_rate": 0.1}
-    chess |= {"architecture": "gpt2", "warmup": 0.3, "seed": 0}
+    chess = {
+        "family": "embedded",
+        "corpus": "endgames",
+        "architecture": "gpt2",
+        "hidden": 64,
+        "layers": 2,
+        "steps": 1,
+        "learning_rate": 0.1,
+        "warmup": 0.3,
+        "seed": 0,
+    }
     start = {"models.chess-l": chess, "grid.ladder": ["xs", "s", "m", "chess-xs", "gpt2", "l", "chess-l"]}
     content = start | blocks | {f"grid.{setting}": block, "methods.mine": method}
     compatibility.require(load(written(file, content | more)), setting, "mine")
 
 
 @pytest.mark.parametrize(
-    ("setting", "method", "block", "changes", "told"),
+    ("setting", "method", "block", "changes", "expected"),
     [
         (
             "classification",
-            {"via": ["s", "m"]},
+            {"bootstrap": {"via": ["s", "m"]}},
             reviews(),
             {"models__m__hidden": 24},
-            "params.yaml: methods.mine.via: the way xs → s → m → l must rise in size, but m is no larger than s",
+            "bootstrap: the path xs → s → m → l must rise in size, but m is no larger than s",
         ),
         (
             "classification",
-            {"via": ["chess-xs"]},
+            {"bootstrap": {"via": "between"}},
+            reviews(),
+            {"grid__simulated": SIMULATED, "grid__ladder": ["xs", "s", "m", "l"]},
+            "bootstrap: starts from a supervisor of the ladder, which 'random-errors' is not",
+        ),
+        (
+            "generation",
+            {"loss": {"function": "kl"}},
+            CHESS,
+            {},
+            "loss: 'kl' asks how sure a model is of a yes or no, which an answer in words does not tell; generation "
+            "has cross-entropy alone",
+        ),
+        ("generation", {"harden": {}}, CHESS, {}, "harden: not in generation: answers in words are hard labels"),
+        (
+            "generation",
+            {"clean": {"by": "logistic", "action": "relabel", "share": 0.1}},
+            CHESS,
+            {},
+            "clean: not in generation: probes need one yes or no, not answers in words",
+        ),
+        (
+            "generation",
+            {"probe_first": PHASE},
+            CHESS,
+            {},
+            "probe_first: not in generation: models that answer in words have no new head to train first",
+        ),
+        (
+            "classification",
+            {"early_stopping": {}, "finetune": {"snapshots": 1}},
             reviews(),
             {},
-            "params.yaml: grid.classification: 'chess-xs' knows the words of corpus 'endgames' only, and task "
-            "'reviews' is written in those of 'reviews'",
+            "early_stopping: needs finetune.snapshots of 2 or more to choose from (found 1)",
+        ),
+        *(
+            (
+                setting,
+                {"generative": PHASE, "finetune": {"tune": "lora"}},
+                block,
+                {},
+                "generative: goes with tune: full, not with lora",
+            )
+            for setting, block in {"classification": reviews(), "generation": CHESS}.items()
+        ),
+        (
+            "classification",
+            {"probe_first": PHASE, "finetune": {"tune": "head"}},
+            reviews(),
+            {},
+            "probe_first: goes with tune: full, not with head",
+        ),
+        (
+            "classification",
+            {"generative": PHASE},
+            reviews(methods=["mine", "naive"], ceilings=["naive"]),
+            {},
+            "generative: its ceiling must learn the texts, too",
+        ),
+        *(
+            (
+                "classification",
+                {"generative": PHASE, **part},
+                reviews(),
+                {},
+                f"generative: does not go with {name}; make them two methods",
+            )
+            for name, part in {
+                "bootstrap": {"bootstrap": {"via": ["s", "m"]}},
+                "rounds": {"rounds": {"count": 2}},
+            }.items()
+        ),
+        *(
+            (
+                "classification",
+                {"few_shot": {"shots": 4}, **part},
+                reviews(),
+                {},
+                f"few_shot: few-shot prompting trains nothing; it does not go with {name}",
+            )
+            for name, part in {
+                "early_stopping": {"early_stopping": {}},
+                "rounds": {"rounds": {"count": 2}},
+                "loss": {"loss": {"function": "kl"}},
+                "harden": {"harden": {}},
+                "finetune": {"finetune": {"tune": "lora"}},
+            }.items()
+        ),
+        (
+            "classification",
+            {"loss": {"function": "kl", "alpha_max": 0.5}},
+            reviews(),
+            {},
+            "loss: alpha_max: unknown name 'alpha_max' (known: none)",
+        ),
+    ],
+)
+def test_parts_without_a_meaning(
+    tmp_path: Path, setting: str, method: dict[str, Any], block: object, changes: dict[str, object], expected: str
+) -> None:
+    with pytest.raises(UserError) as error:
+        require(tmp_path / "params.yaml", setting, method, block, **changes)
+    assert str(error.value).startswith(f"params.yaml: methods.mine.{expected}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "method", "block", "changes", "expected"),
+    [
+        (
+            "classification",
+            {"bootstrap": {"via": ["chess-xs"]}},
+            reviews(),
+            {},
+            "grid.classification: 'chess-xs' knows the words of corpus 'endgames' only, and task 'reviews' is written "
+            "in those of 'reviews'",
         ),
         (
             "generation",
             {},
             CHESS | {"weak": ["xs"]},
             {},
-            "params.yaml: grid.generation: 'xs' knows the words of corpus 'reviews' only, and task 'endgames' is "
-            "written in those of 'endgames'",
+            "grid.generation: 'xs' knows the words of corpus 'reviews' only, and task 'endgames' is written in those "
+            "of 'endgames'",
         ),
         (
             "classification",
             {},
             reviews(tasks=["sciq"]),
             {},
-            "params.yaml: grid.classification: 'xs' knows the words of corpus 'reviews' only, and task 'sciq' is not "
-            "written in them; take models of the hub",
-        ),
-        (
-            "generation",
-            {"loss": "kl"},
-            CHESS,
-            {},
-            "params.yaml: methods.mine.loss: 'kl' asks how sure a model is of a yes or no, which an answer in words "
-            "does not tell; generation takes cross_entropy",
+            "grid.classification: 'xs' knows the words of corpus 'reviews' only, and task 'sciq' is not written in "
+            "them; take models of the hub",
         ),
         (
             "generation",
             {},
             CHESS,
             {"models__chess-xs__finetune": {"tune": "head"}},
-            "params.yaml: tune: head has nothing to learn in generation, whose models answer in words",
-        ),
-        (
-            "classification",
-            {"stop": "weak", "finetune": {"snapshots": 1}},
-            reviews(),
-            {},
-            "params.yaml: methods.mine.stop: needs finetune.snapshots of 2 or more to choose from (found 1)",
-        ),
-        (
-            "classification",
-            {"texts": TEXTS, "finetune": {"tune": "lora"}},
-            reviews(),
-            {},
-            "params.yaml: methods.mine.texts: goes with tune: full, not with lora",
+            "tune: head has nothing to learn in generation, whose models answer in words",
         ),
         (
             "classification",
             {"radius": 0.1},
             reviews(),
             {},
-            "params.yaml: methods.mine: radius: unknown name 'radius' (known: none)",
+            "methods.mine: unknown name 'radius' (known: bootstrap, clean, ",
         ),
         (
             "classification",
             {},
             SCIQ,
             {"models__gpt2": HUGE},
-            "params.yaml: models.gpt2: too large for this machine: tune: full takes ",
+            "models.gpt2: too large for this machine: tune: full takes ",
         ),
     ],
 )
-def test_what_makes_no_sense(
-    tmp_path: Path, setting: str, method: dict[str, Any], block: object, changes: dict[str, object], told: str
+def test_models_and_names_that_do_not_fit(
+    tmp_path: Path, setting: str, method: dict[str, Any], block: object, changes: dict[str, object], expected: str
 ) -> None:
     with pytest.raises(UserError) as error:
         require(tmp_path / "params.yaml", setting, method, block, **changes)
-    assert str(error.value).startswith(told)
+    assert str(error.value).startswith(f"params.yaml: {expected}")
 
 
 @pytest.mark.parametrize(
     ("setting", "method", "block"),
     [
-        ("classification", {"via": "between"}, reviews(strong=["m"])),
-        ("classification", {"via": ["s", "m"], "rounds": 3}, reviews()),
-        ("classification", {"stop": "weak", "finetune": {"snapshots": 2}}, reviews(weak=["l"], strong=["xs"])),
-        ("classification", {"shots": 2}, SCIQ),
-        ("generation", {"rounds": 2}, CHESS),
+        ("classification", {"bootstrap": {"via": "between"}}, reviews(strong=["m"])),
+        ("classification", {"bootstrap": {"via": ["s", "m"]}, "rounds": {"count": 3}}, reviews()),
+        ("classification", {"early_stopping": {}, "finetune": {"snapshots": 2}}, reviews(weak=["l"], strong=["xs"])),
+        ("classification", {"few_shot": {"shots": 2}}, SCIQ),
+        ("classification", {"generative": PHASE}, reviews()),
+        ("generation", {"rounds": {"count": 2}}, CHESS),
+        ("generation", {"finetune": {"tune": "lora"}}, CHESS),
     ],
 )
 def test_what_does(tmp_path: Path, setting: str, method: dict[str, Any], block: object) -> None:
     require(tmp_path / "params.yaml", setting, method, block)
+
+
+@pytest.mark.parametrize(
+    ("via", "ladder", "weak", "strong", "path"),
+    [
+        ("between", ["xs", "s", "m", "l"], ["xs"], "l", None),
+        ("between", ["xs", "l", "s", "m"], ["xs", "s"], "l", "s → l"),
+        ("between", ["m", "s", "xs", "l"], ["s"], "m", "s → m"),
+        (["s", "m"], ["xs", "s", "m", "l"], ["xs"], "l", None),
+        (["m", "s"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → m → s → l"),
+        (["s"], ["xs", "s", "m", "l"], ["s"], "l", "s → s → l"),
+        (["gpt2"], ["xs", "s", "m", "l"], ["xs"], "l", "xs → gpt2 → l"),
+    ],
+)
+def test_a_path_must_rise(
+    tmp_path: Path, via: object, ladder: list[str], weak: list[str], strong: str, path: str | None
+) -> None:
+    arguments = (tmp_path / "params.yaml", "classification", {"bootstrap": {"via": via}})
+    block = reviews(weak=weak, strong=[strong])
+    if path is None:
+        require(*arguments, block, grid__ladder=ladder)
+        return
+    with pytest.raises(UserError) as error:
+        require(*arguments, block, grid__ladder=ladder, models__gpt2=SMALL)
+    assert str(error.value) == (
+        f"params.yaml: methods.mine.bootstrap: the path {path} must rise in grid.ladder, which is {', '.join(ladder)}"
+    )
+
+
+@pytest.mark.parametrize(("via", "models"), [("between", ["s", "m"]), (["m"], ["m"])])
+def test_labels_pass_through_the_models_between_or_those_named(tmp_path: Path, via: object, models: list[str]) -> None:
+    (part,) = parts_of(Method(bootstrap={"via": via}))
+    assert part.base_models(load(written(tmp_path / "params.yaml", {})), "xs", "l") == models
+
+
+def require_two_ceilings(file: Path, method: dict[str, Any]) -> None:
+    block = reviews(methods=["naive", "mine"], ceilings=["naive", "mine"])
+    compatibility.require_all(load(written(file, {"grid.classification": block, "methods.mine": method})))
+
+
+@pytest.mark.parametrize("method", [{}, {"loss": {"function": "kl"}}, {"harden": {}}, {"early_stopping": {}}])
+def test_a_ceiling_that_would_be_trained_as_the_first_is_refused(tmp_path: Path, method: dict[str, Any]) -> None:
+    with pytest.raises(UserError) as error:
+        require_two_ceilings(tmp_path / "params.yaml", method)
+    assert str(error.value) == "params.yaml: grid.classification.ceilings: 'mine' is the same as 'naive'"
+
+
+@pytest.mark.parametrize("method", [{"generative": PHASE}, {"finetune": {"clip": 2.0}}])
+def test_ceilings_that_learn_otherwise_are_not_the_same(tmp_path: Path, method: dict[str, Any]) -> None:
+    require_two_ceilings(tmp_path / "params.yaml", method)
+
+
+@pytest.mark.parametrize("part", ["tasks.reviews", "corpora.reviews"])
+def test_an_option_that_a_family_does_not_know_is_refused(tmp_path: Path, part: str) -> None:
+    file = written(tmp_path / "params.yaml", {f"{part}.colour": "red"})
+    with pytest.raises(UserError, match=f"^params.yaml: {part}: colour: unknown name 'colour'"):
+        compatibility.require_all(load(file))
 
 
 @pytest.mark.parametrize("file", [Path("params.yaml"), *sorted(Path("grids").glob("*.yaml"))], ids=str)

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from w2s.training.job import Job
 
 
-PATH = either("between or a list of models, none of them twice")
-
-
 class Bootstrap(Part):
     """The supervisor's labels teach the first model, which labels anew for the second, and so on up to the student."""
 
@@ -33,8 +30,8 @@ class Bootstrap(Part):
         ladder = use.params.grid.ladder
         if use.weak not in ladder:
             raise ValueError(f"starts from a supervisor of the ladder, which '{use.weak}' is not")
-        rising = all(one in ladder and ladder.index(one) < ladder.index(other) for one, other in pairwise(path))
-        if not rising:
+        places = [ladder.index(model) for model in path if model in ladder]
+        if len(places) < len(path) or places != sorted(set(places)):
             raise ValueError(f"the path {' → '.join(path)} must rise in grid.ladder, which is {', '.join(ladder)}")
         for one, other in pairwise(path):
             if _size(use.params.models[one]) >= _size(use.params.models[other]):

@@ -11,14 +11,13 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from w2s.core.errors import UserError
-from w2s.core.params import Method
-from w2s.core.validation import options_of
+from w2s.methods.loss import Loss as LossPart
 from w2s.methods.losses.confidence import confidence, hardened
-from w2s.methods.losses.cross_entropy import cross_entropy
 from w2s.methods.losses.entropy import entropy as minimum_entropy
 from w2s.methods.losses.kl import kl
 from w2s.methods.losses.product import product
 from w2s.methods.losses.window import window
+from w2s.settings.binary import cross_entropy
 
 Loss = Callable[..., torch.Tensor]
 
@@ -126,7 +125,8 @@ def slope(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 
 def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> None:
     """The target is the normalised product of powers, and a constant."""
     logits, labels = arrays(batch)
-    yes, no = labels**weak * sigmoid(logits) ** own, (1 - labels) ** weak * sigmoid(-logits) ** own
+    yes = labels**weak * sigmoid(logits) ** own
+    no = (1 - labels) ** weak * sigmoid(-logits) ** own
     target = yes / (yes + no)
     found = product(torch.tensor(logits), torch.tensor(labels), 0.5, weak=weak, own=own)
     assert found.item() == pytest.approx(entropy(logits, target), rel=1e-6, abs=1e-9)
@@ -163,8 +163,8 @@ def test_window(batch: list[tuple[float, float]], radius: float) -> None:
 def test_kl(batch: list[tuple[float, float]]) -> None:
     """Against PyTorch's own, between two distributions over yes and no; 0 where they are one."""
     logits, labels = map(torch.tensor, arrays(batch))
-    said = torch.stack([torch.nn.functional.logsigmoid(z) for z in (logits, -logits)], dim=1)
-    expected = torch.nn.functional.kl_div(said, torch.stack([labels, 1 - labels], dim=1), reduction="batchmean")
+    log_f = torch.stack([torch.nn.functional.logsigmoid(z) for z in (logits, -logits)], dim=1)
+    expected = torch.nn.functional.kl_div(log_f, torch.stack([labels, 1 - labels], dim=1), reduction="batchmean")
     assert kl(logits, labels, 0.5).item() == pytest.approx(expected.item(), rel=1e-9, abs=1e-12)
     assert kl(logits, logits.sigmoid(), 0.5).item() == pytest.approx(0, abs=1e-9)
 
@@ -179,7 +179,8 @@ def test_kl(batch: list[tuple[float, float]]) -> None:
     ],
 )
 def test_certain_labels_and_extreme_logits_have_finite_slopes(loss: Loss, options: dict[str, float]) -> None:
-    logits, labels = np.array([1e4, -1e4, 100, -100, 0, 0]), np.array([0.0, 1, 0, 1, 0, 1])
+    logits = np.array([1e4, -1e4, 100, -100, 0, 0])
+    labels = np.array([0.0, 1, 0, 1, 0, 1])
     assert np.isfinite(slope(loss, logits, labels, **options)).all()
     assert np.isfinite(slope(loss, logits.astype(np.float32), labels.astype(np.float32), **options)).all()
 
@@ -203,8 +204,8 @@ def test_order_does_not_matter(loss: Loss, batch: list[tuple[float, float]], pro
     logits, labels = arrays(batch)
     order = random.sample(range(len(batch)), len(batch))
     assert value(loss, logits[order], labels[order], progress) == pytest.approx(value(loss, logits, labels, progress))
-    there, here = slope(loss, logits[order], labels[order], progress), slope(loss, logits, labels, progress)
-    np.testing.assert_allclose(there, here[order], rtol=1e-9, atol=1e-12)
+    found = slope(loss, logits[order], labels[order], progress)
+    np.testing.assert_allclose(found, slope(loss, logits, labels, progress)[order], rtol=1e-9, atol=1e-12)
 
 
 @given(smooth, st.lists(st.tuples(st.floats(-5, 5), fractions), min_size=1, max_size=5), fractions)
@@ -240,7 +241,7 @@ def test_the_product_is_at_rest_where_it_multiplies_the_odds(label: float, weak:
 
 
 @given(st.lists(st.tuples(st.floats(-100, 100), st.booleans()), min_size=1), some, some)
-def test_no_student_talks_the_product_out_of_a_hard_label(
+def test_no_answer_of_the_student_changes_a_hard_label_in_the_product(
     batch: list[tuple[float, bool]], weak: float, own: float
 ) -> None:
     logits, labels = arrays(batch)
@@ -250,13 +251,16 @@ def test_no_student_talks_the_product_out_of_a_hard_label(
 
 def test_the_product_of_equals_hardens_labels() -> None:
     """The sure student of a hesitant supervisor is driven on, where cross-entropy holds it back."""
-    logits, labels = np.array([5.0, -5.0, 5.0]), np.array([0.6, 0.4, 0.5])
+    logits = np.array([5.0, -5.0, 5.0])
+    labels = np.array([0.6, 0.4, 0.5])
     assert np.sign(slope(product, logits, labels, weak=1, own=1)).tolist() == [-1, 1, 0]
     assert np.sign(slope(cross_entropy, logits, labels)).tolist() == [1, -1, 1]
 
 
 def test_the_window_closes_on_both_sides_and_counts_all() -> None:
-    odds, labels = np.array([7 / 3, 7 / 3, 3 / 7, 3 / 7, 3 / 2]), np.array([1.0, 0, 1, 0, 0])  # f is 0.7, 0.3 or 0.6
+    # f is 0.7, 0.3 or 0.6.
+    odds = np.array([7 / 3, 7 / 3, 3 / 7, 3 / 7, 3 / 2])
+    labels = np.array([1.0, 0, 1, 0, 0])
     assert value(window, np.log(odds), labels, radius=0.15) == pytest.approx(-np.log(0.4) / 5)
     np.testing.assert_allclose(slope(window, np.log(odds), labels, radius=0.15), [0, 0, 0, 0, 0.6 / 5])
     assert value(window, np.log(odds), labels, radius=0.05) == 0
@@ -270,16 +274,17 @@ def test_extreme_answers_leave_value_and_slope_finite(loss: Loss, batch: list[tu
 
 
 @pytest.mark.parametrize(
-    ("loss", "options"),
+    ("function", "options"),
     [
-        (product, {"weak": 0.0, "own": 1.0}),
-        (product, {"weak": 1.0}),
-        (minimum_entropy, {"weight": 0.5, "warmup": 1.5}),
-        (window, {"radius": 0.0}),  # would learn nothing
-        (window, {"radius": 0.6}),
-        (kl, {"weight": 1.0}),
+        ("product", {"weak": 0.0, "own": 1.0}),
+        ("product", {"weak": 1.0}),
+        ("entropy", {"weight": 0.5, "warmup": 1.5}),
+        # It would learn nothing.
+        ("window", {"radius": 0.0}),
+        ("window", {"radius": 0.6}),
+        ("kl", {"weight": 1.0}),
     ],
 )
-def test_options_out_of_range_are_refused(loss: Loss, options: dict[str, float]) -> None:
+def test_options_out_of_range_are_refused(function: str, options: dict[str, float]) -> None:
     with pytest.raises(UserError):
-        options_of(loss, Method(loss="any", **options), "params.yaml: methods.mine")
+        LossPart(function=function, **options).bound("params.yaml: methods.mine.loss")
