@@ -82,10 +82,11 @@ def _tested(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _untested(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
-    """What the grid does not test: reason → claim → settings."""
+    """What the grid does not test: reason → claim → settings, but for those that the reason names."""
     reasons: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         if row["verdict"] == "not tested":
             settings = reasons.setdefault(row["why"], {}).setdefault(row["claim"], [])
-            settings.append(row["setting"])
+            if row["setting"] not in row["why"]:
+                settings.append(row["setting"])
     return reasons

@@ -46,7 +46,7 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
                 axes.fill_between(x, low, high, color=look["color"], alpha=0.13, linewidth=0)
                 axes.plot(x, y, **look | line)
         title = weak if weak in part.simulated else f"students of {weak}"
-        axes.set_title(grid.label(task, title, view))
+        layout.set_title(axes, grid.label(task, title, view))
         axes.set_ylim(-0.02, 1.02)
         layout.size_axis(axes, grid, part.strong)
         layout.percent_axes(axes, "agreement")

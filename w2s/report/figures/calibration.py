@@ -33,7 +33,7 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
         for method in views(part)[view]:
             student = table.select(task=task, role="student", weak=weak, strong=strong, method=method)
             _draw_reliability(axes, student, **method_look(grid, method), width=1.8)
-        axes.set_title(grid.label(task, f"{weak} → {strong}", view))
+        layout.set_title(axes, grid.label(task, f"{weak} → {strong}", view))
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xticks=[0, 0.5, 1], yticks=[0, 0.5, 1])
         layout.percent_axes(axes, "share that came true", "stated probability")
     return figure

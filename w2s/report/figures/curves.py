@@ -44,7 +44,7 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
         for method in views(part)[view]:
             rows = table.select(task=task, role="student", weak=weak, strong=strong, method=method)
             _draw_student(axes, rows, method_look(grid, method))
-        axes.set_title(grid.label(task, f"{weak} → {strong}", view))
+        layout.set_title(axes, grid.label(task, f"{weak} → {strong}", view))
         axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
         layout.percent_axes(axes, "test examples", "share of training done")
     return figure

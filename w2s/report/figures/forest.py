@@ -85,7 +85,7 @@ def forest(
         layout.x_label(axes, label)
         axes.set_yticks([y for _, y in places[task]], [row["method"] for row, _ in places[task]], fontsize=9)
         axes.tick_params(axis="y", length=0, pad=7)
-        axes.set_title(task)
+        layout.set_title(axes, task)
     return Forest(figure, {task: axes for (task,), axes in panels.items()}, places, limits)
 
 

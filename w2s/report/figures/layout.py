@@ -97,6 +97,12 @@ def entry(label: str, **look: Any) -> Line2D:
     return Line2D([], [], label=label, **look)
 
 
+def set_title(axes: Axes, title: str) -> None:
+    """A panel's title, in smaller letters where it would run into the next panel."""
+    width = axes.get_position().width * WIDTH + 0.25
+    axes.set_title(title, fontsize=min(10.5, 10.5 * width / (0.093 * max(1, len(title)))))
+
+
 def percent_axes(axes: Axes, y: str, x: str | None = None) -> None:
     """Axes that count in whole per cent."""
     axes.yaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10]))

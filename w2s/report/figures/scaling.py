@@ -41,7 +41,7 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
             if series != "ground truth":
                 axes.plot([x[0], largest], [y[0], y[0]], color=colour, linestyle=":", linewidth=1.2)
                 axes.plot(x[:1], y[:1], color=colour, linestyle="", markersize=7, **HOLLOW)
-        axes.set_title(grid.label(task, method))
+        layout.set_title(axes, grid.label(task, method))
         layout.size_axis(axes, grid, distinct(rows, "model"))
         layout.percent_axes(axes, "test accuracy")
     return figure

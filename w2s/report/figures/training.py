@@ -41,7 +41,7 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
             smoothed = _smooth([value for _, value in known])
             shown = _evenly(len(known), POINTS_SHOWN)
             axes.plot([known[i][0] for i in shown], [smoothed[i] for i in shown], linewidth=1.4, **look)
-        axes.set_title(grid.label(task, method or "truth"))
+        layout.set_title(axes, grid.label(task, method or "truth"))
         layout.x_label(axes, "optimizer step")
         layout.y_label(axes, quantity)
         if quantity == "accuracy":

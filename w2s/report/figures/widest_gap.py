@@ -75,11 +75,10 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
             _draw_gap(axes, x, bar, _select(table, tasks, "ceiling", bar.name) if own else [])
         if setting in CHANCE:
             axes.axhline(CHANCE[setting], color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2, zorder=0.9)
-        axes.set_title(f"{setting} · {task or f'{len(tasks)} tasks'}")
+        layout.set_title(axes, f"{setting} · {task or f'{len(tasks)} tasks'}")
         pair = f"{bars[0].rows[0]['weak']} → {bars[-1].rows[0]['strong']}"
-        axes.set_xlabel(pair if task else "medians and quartiles of tasks")
-        middle = (len(bars) - 1) / 2
-        axes.set(xlim=(middle - slots / 2, middle + slots / 2), ylim=(0, 1.19))
+        axes.set_xlabel(pair if task else "medians and quartiles of tasks", x=len(bars) / slots / 2)
+        axes.set(xlim=(-0.5, slots - 0.5), ylim=(0, 1.19))
         layout.percent_axes(axes, "test accuracy")
         axes.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     return figure
