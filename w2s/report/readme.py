@@ -1,0 +1,154 @@
+"""Writes the numbers of a Markdown file from committed reports, between markers that name a view and its folder.
+
+`<!-- numbers: pairs reports/suite -->` begins a part, `<!-- end of numbers -->` ends it; what stands between is made
+anew by `w2s readme`. Each view is one function from a report's folder to lines of Markdown.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+from w2s.core.errors import UserError, unknown
+from w2s.report.formats import percent, signed
+from w2s.report.tables import Row, Table
+
+MARKED = re.compile(r"(<!-- numbers: (\S+) (\S+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
+SIGNS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
+
+
+def write(file: Path) -> None:
+    """Put the numbers of today's reports into the file."""
+    file.write_text(with_numbers(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def with_numbers(text: str) -> str:
+    """The text with every marked part made anew; raises `UserError` for a view or folder that is not there."""
+
+    def part(match: re.Match[str]) -> str:
+        before, view, folder, after = match.groups()
+        if view not in VIEWS:
+            raise unknown("README.md: view", view, VIEWS)
+        if not (Path(folder) / "summary.csv").is_file():
+            raise UserError(f"README.md: {folder} holds no report")
+        return before + "\n".join(VIEWS[view](Path(folder))) + "\n" + after
+
+    return MARKED.sub(part, text)
+
+
+def pairs(reports: Path) -> list[str]:
+    """Every student that is larger than its supervisor, between supervisor and ceiling, with its PGR."""
+    summary = Table(reports / "summary.csv")
+    rows = []
+    for cell in _larger_students(reports):
+        place = {key: cell[key] for key in ("task", "weak", "strong", "method")}
+        supervisor = _one(summary, task=cell["task"], role="supervisor", metric="accuracy", weak=cell["weak"])
+        ceiling = _one(
+            summary,
+            **{"task": cell["task"], "role": "ceiling", "metric": "accuracy"},
+            **{"strong": cell["strong"], "method": cell["ceiling"]},
+        )
+        student = _one(summary, role="student", metric="accuracy", **place)
+        pgr = _one(summary, role="student", metric="pgr", **place)
+        rows.append(
+            [
+                cell["task"],
+                f"{cell['weak']} → {cell['strong']}",
+                cell["method"],
+                percent(supervisor["value"]),
+                _interval(student),
+                percent(ceiling["value"]),
+                pgr["reason"] or _interval(pgr, digits=0),
+            ]
+        )
+    return _table(["task", "supervisor → student", "method", "supervisor", "student", "ceiling", "PGR"], rows)
+
+
+def controls(reports: Path) -> list[str]:
+    """What each strong model answers without finetuning, and what its architecture learns without pretraining."""
+    summary = Table(reports / "summary.csv")
+    rows = []
+    for ceiling in summary.select(role="ceiling", metric="accuracy"):
+        model = {"task": ceiling["task"], "strong": ceiling["strong"], "metric": "accuracy"}
+        if any(row[:2] == [model["task"], model["strong"]] for row in rows):
+            continue
+        without = [summary.select(role=role, **model) for role in ("zero_shot", "scratch")]
+        found = [percent(one[0]["value"]) if one else "–" for one in without]
+        rows.append([model["task"], model["strong"], *found, percent(ceiling["value"])])
+    return _table(["task", "model", "zero-shot", "from scratch", "ceiling"], rows)
+
+
+def differences(reports: Path) -> list[str]:
+    """Each method against naive finetuning: clearly better or worse after correction for the number of comparisons."""
+    comparison = Table(reports / "plots/comparison.csv")
+    rows = []
+    for (task, weak, strong), group in groupby(comparison, key=lambda row: (row["task"], row["weak"], row["strong"])):
+        methods = sorted(group, key=lambda row: -row["difference"])
+        clear = [row for row in methods if row["significant"]]
+        better = [_points(row) for row in clear if row["difference"] > 0]
+        worse = [_points(row) for row in clear if row["difference"] < 0]
+        same = [_points(row) for row in methods if not row["significant"]]
+        rows.append([task, f"{weak} → {strong}", *("; ".join(some) for some in (better, same, worse))])
+    return _table(["task", "pair", "better", "not clearly different", "worse"], rows)
+
+
+def claims(reports: Path) -> list[str]:
+    """The paper's claims with their verdicts, effects in points and intervals, one column a setting."""
+    content = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
+    settings = list(dict.fromkeys(row["setting"] for row in content["claims"] if row["setting"]))
+    rows = []
+    for _, group in groupby(content["claims"], key=lambda row: row["id"]):
+        verdicts = {row["setting"]: row for row in group}
+        first = next(iter(verdicts.values()))
+        everywhere = [f"all together: {_verdict(verdicts[''])}"] if "" in verdicts else []
+        each = everywhere or [_verdict(verdicts.get(setting)) for setting in settings]
+        cells = [*each, *[""] * (len(settings) - len(each))]
+        rows.append([first["claim"].removesuffix("."), first["section"], *cells])
+    return _table(["claim of the paper", "section", *settings], rows)
+
+
+VIEWS: dict[str, Callable[[Path], list[str]]] = {
+    "pairs": pairs,
+    "controls": controls,
+    "differences": differences,
+    "claims": claims,
+}
+
+
+def _larger_students(reports: Path) -> list[Row]:
+    """A cell of the results for each student, whatever the seed, that is larger than its supervisor."""
+    sizes = {row["model"]: row["parameters"] for row in Table(reports / "plots/scaling.csv")}
+    cells = {
+        (cell["task"], cell["weak"], cell["strong"], cell["method"]): cell
+        for cell in Table(reports / "results.csv")
+        if cell["weak"] in sizes and sizes[cell["strong"]] > sizes[cell["weak"]]
+    }
+    return list(cells.values())
+
+
+def _one(table: Table, **wanted: str) -> Row:
+    (row,) = table.select(**wanted)
+    return row
+
+
+def _interval(row: Row, digits: int = 1) -> str:
+    low, high = (signed(f"{100 * row[end]:.{digits}f}") for end in ("low", "high"))
+    return f"{percent(row['value'], digits)} [{low}, {high}]"
+
+
+def _points(row: Row) -> str:
+    difference, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("difference", "low", "high"))
+    return f"{row['method']} {difference} [{low}, {high}]"
+
+
+def _verdict(row: Row | None) -> str:
+    if row is None or row["verdict"] not in SIGNS:
+        return "–"
+    effect, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("effect", "low", "high"))
+    return f"{SIGNS[row['verdict']]} {row['verdict']} {effect} [{low}, {high}]"
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return [f"| {' | '.join(line)} |" for line in lines]
