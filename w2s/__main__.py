@@ -40,6 +40,9 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("claims", help="show which of the paper's claims hold in the results")
     command.set_defaults(run=lambda _: claims.show())
+
+    command = commands.add_parser("readme", help="write the committed reports' numbers into README.md")
+    command.set_defaults(run=_readme)
     return parser
 
 
@@ -49,6 +52,12 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     if arguments.grid:
         grids.put(arguments.grid)
     schedule.reproduce(max(1, arguments.jobs))
+
+
+def _readme(_: argparse.Namespace) -> None:
+    from w2s.report import readme
+
+    readme.write(Path("README.md"))
 
 
 def _cost(arguments: argparse.Namespace) -> None:
