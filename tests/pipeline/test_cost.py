@@ -1,8 +1,6 @@
 """The cost command: what it says will run is what `dvc repro` runs, and its counts are those of the stages."""
 
-import hashlib
 import itertools
-import json
 import shutil
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
@@ -14,165 +12,24 @@ from threading import Thread
 from typing import Any
 
 import pytest
-import yaml
-from dvc.repo import Repo
 
-from tests.pipeline.conftest import CHESS, MICRO, PREFERENCES, REVIEWS, Workspace, checkout
+from tests.pipeline.conftest import Workspace, checkout
 from w2s.core.checks import load
 from w2s.core.grid import task_blocks
 from w2s.models.heads import ScalarHead
 from w2s.pipeline.cost.listing import Step, duration, parts, si, survey, table
-from w2s.pipeline.cost.outlook import Fate
+from w2s.pipeline.cost.outlook import Status
 from w2s.pipeline.cost.work import Cost, Machine, Measures, Pretrained, Tuned, cost, passes
 from w2s.settings import Reader, classification, preference
 from w2s.training import finetune, texts
 
-KEPT, CACHED, RUN = Fate
-CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")
-NAIVE = ("student", "reviews", "xs", "m", "naive", "0")
-BOOTSTRAP = ("student", "endgames", "chess-xs", "chess-m", "bootstrap", "0")
-LAST = {("evaluate",), ("plot",)}
-RECIPES = {
-    ("recipe", setting, method)
-    for setting, block in (("classification", REVIEWS), ("preference", PREFERENCES), ("generation", CHESS))
-    for method in block["methods"]
-}
+KEPT, RUN = Status.KEPT, Status.RUN
 
 
 @pytest.fixture(scope="module")
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A checkout with a micro grid of which nothing has run."""
     return checkout(tmp_path_factory.mktemp("fresh"))
-
-
-@pytest.fixture(scope="module")
-def finished(fresh: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The same when everything has run, as far as DVC can tell: placeholders stand for all outputs."""
-    path = tmp_path_factory.mktemp("finished") / "repo"
-    shutil.copytree(fresh.path, path)
-    with Repo(str(path)) as repo:
-        outs = [Path(out.fs_path) for out in repo.index.outs]
-    for out in outs:
-        file = out if out.suffix else out / "file"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(str(out.relative_to(path)))
-    for _, setting, method in RECIPES:
-        loss = "confidence" if method == "confidence" else "cross_entropy"
-        code = hashlib.sha256((path / f"w2s/methods/losses/{loss}.py").read_bytes()).hexdigest()
-        recipe = path / "models/recipe" / setting / method / "recipe.json"
-        recipe.write_text(json.dumps({"loss": {f"w2s.methods.losses.{loss}": code}}))
-    workspace = Workspace(path)
-    workspace.run("dvc", "commit", "--force")
-    workspace.git("add", "-A")
-    workspace.git("commit", "-qm", "results")
-    return workspace
-
-
-@pytest.fixture
-def workspace(finished: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
-    path = tmp_path / "repo"
-    shutil.copytree(finished.path, path, symlinks=True)
-    monkeypatch.chdir(path)
-    return Workspace(path)
-
-
-def fates() -> dict[tuple[str, ...], Fate]:
-    """What becomes of each stage of the repository here, by kind and place in the grid."""
-    return {(step.kind, *step.item.values()): step.fate for wave in survey()[0] for step in wave}
-
-
-def those(fate: Fate) -> set[tuple[str, ...]]:
-    return {stage for stage, found in fates().items() if found is fate}
-
-
-def test_before_the_first_run_everything_is_to_run(fresh: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(fresh.path)
-    found = fates()
-    assert set(found.values()) == {RUN}
-    assert {CONFIDENCE, NAIVE, ("base", "xs"), ("base", "m"), ("prepare", "reviews"), ("check",)} <= found.keys()
-    assert fresh.git("status", "--porcelain", "--ignored").count("models") == 0
-
-
-def test_after_it_everything_is_up_to_date(workspace: Workspace) -> None:
-    assert set(fates().values()) == {KEPT}
-    assert workspace.git("status", "--porcelain") == ""
-
-
-def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
-    for name in ("data/tasks", "data/weak_labels", "models"):
-        shutil.rmtree(workspace.path / name)
-    assert those(KEPT) == LAST | {("check",)}  # the reports that they made are still here, and sound
-    assert those(RUN) == set()
-    assert not (workspace.path / "models").exists()
-    assert workspace.stages_run(workspace.run("dvc", "repro")) == set()  # as DVC does it
-    assert set(fates().values()) == {KEPT}
-
-
-def test_a_methods_option_reruns_its_students_only(workspace: Workspace) -> None:
-    workspace.set("methods.confidence.alpha_max", 0.5)
-    assert those(RUN) == {CONFIDENCE, ("recipe", "classification", "confidence")} | LAST
-    assert those(CACHED) == set()
-
-
-def test_a_setting_that_was_tried_before_is_cached(workspace: Workspace) -> None:
-    output = workspace.path / "models/student/reviews/xs/m/confidence/0/file"
-    before = yaml.safe_load((workspace.path / "params.yaml").read_text())["methods"]["confidence"]["alpha_max"]
-    workspace.set("methods.confidence.alpha_max", 0.5)
-    output.unlink()
-    output.write_text("another student")
-    workspace.run("dvc", "commit", "--force")
-    assert set(fates().values()) == {KEPT}
-    workspace.set("methods.confidence.alpha_max", before)
-    found = fates()
-    assert {stage for stage, fate in found.items() if fate is CACHED} >= {CONFIDENCE}
-    assert RUN not in found.values()
-    assert workspace.stages_run(workspace.run("dvc", "repro")) == set()
-
-
-def test_a_smaller_grid_and_a_larger_one(workspace: Workspace) -> None:
-    workspace.set("grid.classification.methods", ["naive"])
-    found = fates()
-    assert CONFIDENCE not in found
-    assert {stage for stage, fate in found.items() if fate is RUN} == LAST | {
-        ("check",),
-        ("recipe", "classification", "naive"),
-    }
-    workspace.set("grid.classification.methods", ["naive", "confidence"])
-    workspace.set("grid.seeds", [0, 1])
-    again = those(RUN)
-    assert {stage[-1] for stage in again if stage[0] == "student"} == {"1"}
-    assert {stage[0] for stage in again} == {
-        *("check", "supervise", "label", "simulate", "ceiling", "control", "student", "evaluate", "plot")
-    }
-
-
-def test_another_rung_remakes_what_goes_via_rungs_only(workspace: Workspace) -> None:
-    workspace.set("grid.ladder", [*MICRO["grid"]["ladder"], "l"])
-    assert those(RUN) == LAST | RECIPES | {("check",), ("base", "l"), BOOTSTRAP}
-
-
-def test_another_loss_remakes_the_students_that_learn_by_it_only(workspace: Workspace) -> None:
-    losses = workspace.path / "w2s/methods/losses"
-    (losses / "new.py").write_text('"""New."""\n')
-    assert those(RUN) == RECIPES | {("check",)}
-    (losses / "confidence.py").write_text((losses / "confidence.py").read_text() + "# otherwise\n")
-    assert those(RUN) == LAST | RECIPES | {("check",), CONFIDENCE}
-
-
-def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
-    """The same inputs make the same bits, so only the lost stage runs, and those that read all base models."""
-    lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
-    key = lock["stages"]["base@m"]["outs"][0]["md5"]
-    (workspace.path / ".dvc/cache/files/md5" / key[:2] / key[2:]).unlink()
-    shutil.rmtree(workspace.path / "models/base/m")
-    assert those(RUN) == LAST | RECIPES | {("base", "m"), BOOTSTRAP}
-    assert those(CACHED) == set()
-
-
-def test_after_new_data_everything_made_from_them_is_to_run(workspace: Workspace) -> None:
-    workspace.set("split.student", 64)
-    assert those(KEPT) == {("check",), *RECIPES, *(("base", model) for model in MICRO["grid"]["ladder"])}
-    assert those(CACHED) == set()
 
 
 # Counting
@@ -203,7 +60,7 @@ SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
             {"model": "m"},
             Cost(5 + 1 + 2 + 6, tokens=60 * 320, flops=6 * 1000 * 60 * 320, memory=500e6 + 2000 * 1000),
         ),
-        ("recipe", {"setting": "generation", "method": "bootstrap"}, Cost(5, memory=500e6)),
+        ("method", {"setting": "generation", "method": "bootstrap"}, Cost(5, memory=500e6)),
         # 2 epochs of 96 texts in updates of 32; 128 test texts at 2 snapshots; 10 tokens a text
         (
             "supervise",
@@ -324,7 +181,7 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
         reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 
     params = load()
-    for step in (step for wave in survey()[0] for step in wave if step.kind not in ("evaluate", "plot")):
+    for step in (step for step in survey(params)[0] if step.kind not in ("evaluate", "plot")):
         counted.clear()
         values = [int(value) if axis == "seed" else value for axis, value in step.item.items()]
         import_module(f"stages.{step.kind}").main(*values)
