@@ -68,7 +68,7 @@ def pairs(reports: Path) -> list[str]:
 def controls(reports: Path) -> list[str]:
     """What each strong model answers without finetuning, and what its architecture learns without pretraining."""
     summary = Table(reports / "summary.csv")
-    rows = []
+    rows: list[list[str]] = []
     for ceiling in summary.select(role="ceiling", metric="accuracy"):
         model = {"task": ceiling["task"], "strong": ceiling["strong"], "metric": "accuracy"}
         if any(row[:2] == [model["task"], model["strong"]] for row in rows):
