@@ -1,6 +1,6 @@
 """One epoch of finetuning and one pass of prediction: w2s against transformers' own Trainer, side by side.
 
-Run `python -m benchmarks.finetuning` after `dvc repro` (it takes the rung `l` and the task's student half). Both train
+Run `python -m benchmarks.finetuning` after `dvc repro` (it takes the model `l` and the task's student half). Both train
 the same number of examples in batches of the same size, in fp32 on one thread; printed is the median ratio of paired
 rounds, since absolute times on a shared machine say little. On 2 cores: 1.59 (from 1.54 to 1.85), w2s being faster.
 """
@@ -18,11 +18,15 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.determinism import generator
-from w2s.settings import reader as setting_of
+from w2s.settings import setting_for
 from w2s.training.finetune import finetune
+from w2s.training.job import Job
 
-TASK, MODEL, ROUNDS = "reviews", "l", 5
-PREDICTED = 256  # texts that Trainer predicts at a time
+TASK = "reviews"
+MODEL = "l"
+ROUNDS = 5
+# Texts that Trainer predicts at a time.
+PREDICTED = 256
 
 
 class Half(Dataset):
@@ -39,34 +43,37 @@ class Half(Dataset):
 
 
 def main() -> None:
-    reader = setting_of(load(), TASK, MODEL).tuned_by({"epochs": 1, "snapshots": 1})
-    settings, test = reader.settings, files.inputs(TASK, "test")
-    examples = reader.examples(files.inputs(TASK, "student"), files.truth(TASK, "student"))
-    train = Half(examples.items, examples.labels.astype(int).tolist())
-    _, test_items = reader.inputs(test)
-    unseen = Half(test_items, [0] * len(test_items))
+    setting = setting_for(load(), TASK, MODEL).with_hparams(epochs=1, snapshots=1, keep="none")
+    hparams = setting.hparams
+    examples = setting.read(files.inputs(TASK, "student"), files.truth(TASK, "student"))
+    test = files.read(files.inputs(TASK, "test"), setting.INPUTS)
+    test_items = setting.encode(test)
+    learned = Half(setting.encode(examples.inputs), examples.labels.astype(int).tolist())
+    predicted = Half(test_items, [0] * len(test_items))
 
     def ours(folder: Path) -> None:
-        model = reader.HEAD.load_base(reader.base, settings, generator("benchmark"))
-        finetune(model, reader, examples, ("benchmark",), test, folder, "w2s", "none")
+        model = setting.HEAD.load_base(setting.base, hparams, generator("benchmark"))
+        job = Job(setting=setting, examples=examples, test=test, rng_key=("benchmark",), out=folder, name="w2s")
+        finetune(job, model)
 
     def theirs(folder: Path) -> None:
-        model = AutoModelForSequenceClassification.from_pretrained(reader.base, num_labels=2)
+        model = AutoModelForSequenceClassification.from_pretrained(setting.base, num_labels=2)
         arguments = TrainingArguments(
             output_dir=str(folder),
             num_train_epochs=1,
-            per_device_train_batch_size=settings.batch_size,
+            per_device_train_batch_size=hparams.batch_size,
             per_device_eval_batch_size=PREDICTED,
-            learning_rate=settings.learning_rate,
+            learning_rate=hparams.learning_rate,
             report_to=[],
             save_strategy="no",
             disable_tqdm=True,
         )
-        trainer = Trainer(model, arguments, DataCollatorWithPadding(reader.tokenizer), train_dataset=train)
+        trainer = Trainer(model, arguments, DataCollatorWithPadding(setting.tokenizer), train_dataset=learned)
         trainer.train()
-        trainer.predict(unseen)
+        trainer.predict(predicted)
 
-    ratios = [seconds(theirs) / seconds(ours) for _ in range(ROUNDS + 1)][1:]  # the first round warms up
+    # The first round warms up.
+    ratios = [seconds(theirs) / seconds(ours) for _ in range(ROUNDS + 1)][1:]
     print(f"Trainer / w2s, wall time, {ROUNDS} rounds: median {statistics.median(ratios):.2f}", end=" ")
     print(f"(from {min(ratios):.2f} to {max(ratios):.2f}); above 1, w2s is faster")
 

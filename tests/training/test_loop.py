@@ -99,16 +99,16 @@ def test_updates_are_adamws_with_decay_on_matrices_only(tmp_path: Path) -> None:
 def test_snapshots_are_evenly_spaced_and_the_last_is_the_end(
     tmp_path: Path, steps: int, snapshots: int, due: list[int]
 ) -> None:
-    taken = []
+    found = []
 
     def snapshot(step: int) -> Metrics:
-        taken.append(step)
+        found.append(step)
         return {"agreement": step / 100}
 
     model = layer()
     updates = toward(model, TARGET)
     train(model, updates, schedule(steps=steps), live=tmp_path, name="toy", snapshot=snapshot, snapshots=snapshots)
-    assert taken == due
+    assert found == due
     if due:
         assert curve(tmp_path, "agreement") == {step: step / 100 for step in due}
 
