@@ -17,12 +17,12 @@ from w2s.data.tasks import Stream
 
 def main(task: str) -> None:
     params = load()
-    where = f"params.yaml: tasks.{task}"
+    param_path = f"params.yaml: tasks.{task}"
     entry = params.tasks[task]
-    family = tasks.family(entry.family, f"{where}.family")
+    family = tasks.family(entry.family, f"{param_path}.family")
     corpus = params.corpora[entry.corpus] if entry.corpus else None
-    stream = family.examples(params.split, corpus, where, **options_of(family.examples, entry, where))
-    parts = divide(stream, params.split, where)
+    stream = family.examples(params.split, corpus, param_path, **options_of(family.examples, entry, param_path))
+    parts = divide(stream, params.split, param_path)
     for part, examples in parts.items():
         write_part(task, part, examples)
     texts = unlabelled_texts(stream, parts["student"])

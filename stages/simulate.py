@@ -8,14 +8,13 @@ from w2s.data import simulated
 
 
 def main(task: str, weak: str, seed: int) -> None:
-    of = load().grid.simulated.of
+    supervisor = load().grid.simulated.of
     for part in ("student", "validation", "test"):
-        path = files.weak_labels(task, of, seed) / f"{part}.parquet"
+        path = files.weak_labels(task, supervisor, seed) / f"{part}.parquet"
         truth = files.read_labels(files.truth(task, part))
-        given = files.aligned(files.read_labels(path), truth["id"], path)
-        p = simulated.simulated_labels(
-            weak, truth["p"].to_numpy(), given, numpy_generator("simulate", task, weak, part, seed)
-        )
+        weak_labels = files.aligned(files.read_labels(path), truth["id"], path)
+        rng = numpy_generator("simulate", task, weak, part, seed)
+        p = simulated.simulated_labels(weak, truth["p"].to_numpy(), weak_labels, rng)
         out = files.weak_labels(task, weak, seed) / f"{part}.parquet"
         files.write(out, files.LABELS, {"id": truth["id"], "p": p})
 

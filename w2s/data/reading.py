@@ -28,7 +28,7 @@ def hub_examples(questions: Questions, merge_groups: MergeGroups | None = None) 
     def examples(
         split: Split,
         corpus: Corpus | None,
-        where: str,
+        param_path: str,
         *,
         repository: Word,
         revision: Word,
@@ -37,7 +37,7 @@ def hub_examples(questions: Questions, merge_groups: MergeGroups | None = None) 
     ) -> Stream:
         """Train and test files are glob patterns; examples of the test files are only ever tested on."""
         files = HubFiles(repository, revision, {Origin.TEST: test, Origin.TRAIN: train})
-        return read_hub(questions, files, split.seed, where, merge_groups)
+        return read_hub(questions, files, split.seed, param_path, merge_groups)
 
     return examples
 
@@ -52,14 +52,14 @@ class HubFiles:
 
 
 def read_hub(
-    questions: Questions, files: HubFiles, seed: int, where: str, merge_groups: MergeGroups | None = None
+    questions: Questions, files: HubFiles, seed: int, param_path: str, merge_groups: MergeGroups | None = None
 ) -> Stream:
     """A task from files of the hub, which are downloaded or taken from the local cache."""
     patterns = {
         origin: [several] if isinstance(several, str) else list(several) for origin, several in files.patterns.items()
     }
     every = [pattern for several in patterns.values() for pattern in several]
-    folder = snapshot("dataset", files.repository, files.revision, every, where)
+    folder = snapshot("dataset", files.repository, files.revision, every, param_path)
     paths = {
         origin: sorted({path for pattern in several for path in folder.glob(pattern)})
         for origin, several in patterns.items()
@@ -71,14 +71,14 @@ def read_hub(
         "train": names.get(Origin.TRAIN) or names[Origin.ANY],
         "test": names.get(Origin.TEST) or names[Origin.ANY],
     }
-    return Stream(source, read_files(questions, paths, seed, where, merge_groups))
+    return Stream(source, read_files(questions, paths, seed, param_path, merge_groups))
 
 
 def read_files(
     questions: Questions,
     paths: Mapping[Origin, Sequence[Path]],
     seed: int,
-    where: str,
+    param_path: str,
     merge_groups: MergeGroups | None = None,
 ) -> Iterator[Example]:
     """Distinct examples from the files of each origin, in the order of `paths`.
@@ -86,7 +86,7 @@ def read_files(
     Rows and answers are drawn by `seed`, with a random stream that is the same on every platform and version. Raises
     `UserError` for a row that is not as expected, and for an id of the data set's own that occurs twice.
     """
-    examples: Iterable[Example] = _all_examples(questions, paths, seed, where)
+    examples: Iterable[Example] = _all_examples(questions, paths, seed, param_path)
     merged: Mapping[str, str] = {}
     if merge_groups:
         examples = list(examples)
@@ -99,20 +99,20 @@ def read_files(
             group = merged.get(example.group, example.group)
             yield replace(example, id=key, group=digest(" ".join(group.casefold().split())))
         elif example.id:
-            raise UserError(f"{where}: the id '{key}' occurs twice")
+            raise UserError(f"{param_path}: the id '{key}' occurs twice")
         seen.add(key)
 
 
 def _all_examples(
-    questions: Questions, paths: Mapping[Origin, Sequence[Path]], seed: int, where: str
+    questions: Questions, paths: Mapping[Origin, Sequence[Path]], seed: int, param_path: str
 ) -> Iterator[Example]:
     """The examples of every row, as their questions make them: some may be the same."""
     for origin, several in paths.items():
         rng = random.Random(f"tasks/{STREAM[origin]}/{seed}")
-        for row in shuffled_rows(several, rng, where):
+        for row in shuffled_rows(several, rng, param_path):
             try:
                 examples = [example for question in questions(row) for example in question.examples(rng)]
             except (ValueError, LookupError, TypeError, AttributeError) as error:
                 fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
-                raise UserError(f"{where}: {'/'.join(several[0].parts[-3:])}: {fault}") from None
+                raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}") from None
             yield from (replace(example, origin=origin) for example in examples)

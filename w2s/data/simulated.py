@@ -42,8 +42,8 @@ def hard_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rn
 ERRORS = {"random-errors": random_errors, "class-errors": class_errors, "hard-errors": hard_errors}
 
 
-def require_known(names: list[str], where: str) -> None:
+def require_known(names: list[str], param_path: str) -> None:
     """Raise `UserError` where one of the names is not a simulated supervisor's."""
     for name in names:
         if name not in ERRORS:
-            raise unknown(where, name, ERRORS)
+            raise unknown(param_path, name, ERRORS)

@@ -27,12 +27,12 @@ class Row(dict[str, Any]):
         return value
 
 
-def shuffled_rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iterator[Row]:
+def shuffled_rows(paths: Sequence[Path], rng: random.Random, param_path: str) -> Iterator[Row]:
     """Every row of files of one format, shuffled by `rng`; raises `UserError` for a file that cannot be read."""
     import datasets  # heavy
     import pyarrow as pa
 
-    file_format = _format(paths, where)
+    file_format = _format(paths, param_path)
     datasets.disable_progress_bars()
     with TemporaryDirectory() as cache:
         try:
@@ -46,7 +46,7 @@ def shuffled_rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iter
         except (datasets.exceptions.DatasetsError, pa.ArrowException, OSError, ValueError) as error:
             cause = " ".join(str(error.__cause__ or error).split())[:200]
             names = ", ".join(path.name for path in paths)
-            raise UserError(f"{where}: {names} cannot be read as {file_format} ({cause})") from None
+            raise UserError(f"{param_path}: {names} cannot be read as {file_format} ({cause})") from None
         # Frees Arrow's scanner, which would now and then abort the interpreter at its end (apache/arrow#45214).
         gc.collect()
         # Not Dataset.shuffle, whose order follows NumPy's version.
@@ -56,12 +56,12 @@ def shuffled_rows(paths: Sequence[Path], rng: random.Random, where: str) -> Iter
             yield from (Row(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True))
 
 
-def _format(paths: Sequence[Path], where: str) -> str:
+def _format(paths: Sequence[Path], param_path: str) -> str:
     """The format that all files have, by their names; raises `UserError` where they differ."""
     suffixes = {Path(path.name.removesuffix(".gz")).suffix for path in paths}
     if len(suffixes) > 1 or not suffixes <= FORMATS.keys():
         raise UserError(
-            f"{where}: files must be all Parquet, all JSON or all CSV, named so ({', '.join(FORMATS)}); found "
+            f"{param_path}: files must be all Parquet, all JSON or all CSV, named so ({', '.join(FORMATS)}); found "
             + ", ".join(path.name for path in paths[:5])
         )
     return FORMATS[suffixes.pop()]

@@ -15,7 +15,7 @@ ALLOWED_PARTS = {
 }
 
 
-def divide(examples: Iterable[Example], split: Split, where: str) -> dict[str, list[Example]]:
+def divide(examples: Iterable[Example], split: Split, param_path: str) -> dict[str, list[Example]]:
     """The parts of a task, in the order drawn; half of each is true, unless answers are texts.
 
     A new group goes to that part, of those its `origin` allows, which lacks most in proportion to its size in `split`;
@@ -43,7 +43,7 @@ def divide(examples: Iterable[Example], split: Split, where: str) -> dict[str, l
             counts[part, label] += 1
             if counts.total() == sum(sizes.values()):
                 break
-    smallest = _smallest_classes(counts, sizes, where)
+    smallest = _smallest_classes(counts, sizes, param_path)
     return {part: _first_of_each_class(members, smallest[part]) for part, members in parts.items()}
 
 
@@ -52,7 +52,9 @@ def _class(example: Example) -> bool | str:
     return example.answer if isinstance(example.answer, bool) else "text"
 
 
-def _smallest_classes(counts: Counter[tuple[str, bool | str]], sizes: dict[str, int], where: str) -> dict[str, int]:
+def _smallest_classes(
+    counts: Counter[tuple[str, bool | str]], sizes: dict[str, int], param_path: str
+) -> dict[str, int]:
     """The number of examples in each part's smallest class; raises `UserError` where it is zero."""
     texts = any(label == "text" for _, label in counts)
     labels: list[bool | str] = ["text"] if texts else [True, False]
@@ -61,7 +63,7 @@ def _smallest_classes(counts: Counter[tuple[str, bool | str]], sizes: dict[str, 
         if smallest[part] == 0:
             found = "none" if texts else f"{counts[part, True]} true and {counts[part, False]} false ones"
             wanted = f"{sizes[part]} and" if texts else f"{sizes[part]}, half of them true, and"
-            raise UserError(f"{where}: too few examples for the split: {part} wants {wanted} got {found}")
+            raise UserError(f"{param_path}: too few examples for the split: {part} wants {wanted} got {found}")
     return smallest
 
 

@@ -34,12 +34,12 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def examples(name: str, fixture: Fixture | None = None, seed: int = 0, **options: Any) -> list[Example]:
-        entry, where = load().tasks[name], f"params.yaml: tasks.{name}"
+        entry, param_path = load().tasks[name], f"params.yaml: tasks.{name}"
         fill(tmp_path, name, entry, ROWS, fixture)
-        family = tasks.family(entry.family, where)
+        family = tasks.family(entry.family, param_path)
         entry = Task(**entry.model_dump() | options)
         split = SPLIT.model_copy(update={"seed": seed})
-        return list(family.examples(split, None, where, **options_of(family.examples, entry, where)))
+        return list(family.examples(split, None, param_path, **options_of(family.examples, entry, param_path)))
 
     return examples
 

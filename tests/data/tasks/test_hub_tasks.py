@@ -36,9 +36,11 @@ def family(name: str) -> ModuleType:
 
 def drawn(name: str, seed: int = 0, entry: Task | None = None, examples: Callable | None = None) -> list[Example]:
     """A task's examples; `examples` stands in for its family's."""
-    entry, where = entry or ENTRIES[name], f"params.yaml: tasks.{name}"
+    entry, param_path = entry or ENTRIES[name], f"params.yaml: tasks.{name}"
     examples = examples or family(name).examples
-    stream = examples(SPLIT.model_copy(update={"seed": seed}), None, where, **options_of(examples, entry, where))
+    stream = examples(
+        SPLIT.model_copy(update={"seed": seed}), None, param_path, **options_of(examples, entry, param_path)
+    )
     return list(stream)
 
 

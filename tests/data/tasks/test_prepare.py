@@ -1,6 +1,7 @@
 """The stage `prepare`, as DVC runs it: what it writes for tasks of the hub and for one's own."""
 
 import hashlib
+import inspect
 import json
 import os
 import shutil
@@ -12,12 +13,17 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+import stages.prepare
 from tests.data.tasks.fixtures import fill
 from w2s.core import files
 from w2s.core.checks import load
+from w2s.core.registry import names
+from w2s.data import tasks
+from w2s.data.corpora import language
 from w2s.data.questions import digest
 
 ROOT = Path(__file__).parents[3]
+ABSENT = object()
 YES_NO = {"true": ["Yes"], "false": ["No"]}
 SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 60}
 
@@ -37,9 +43,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows = [{"claim": f"Claim {n}.", "verdict": "yes" if n % 3 else "no"} for n in range(90)]
     (tmp_path / "data/local").mkdir(parents=True)
     (tmp_path / "data/local/mine.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    tasks = load(tmp_path / "params.yaml").tasks
+    entries = load(tmp_path / "params.yaml").tasks
     for name in ("sciq", "mc_taco", "hh_rlhf_helpful", "lichess"):
-        fill(tmp_path / "hub", name, tasks[name])
+        fill(tmp_path / "hub", name, entries[name])
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -48,7 +54,8 @@ def edit(root: Path, split: dict | None = None, **tasks: dict) -> None:
     params = yaml.safe_load((root / "params.yaml").read_text())
     params["split"] = split or params["split"]
     for name, options in tasks.items():
-        params["tasks"].setdefault(name, {}).update(options)
+        entry = params["tasks"].setdefault(name, {}) | options
+        params["tasks"][name] = {key: value for key, value in entry.items() if value is not ABSENT}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
 
 
@@ -148,6 +155,10 @@ def test_reviews_are_written_as_before(repository: Path) -> None:
         ("sciq", {"tset": "data/test-*.parquet"}, "params.yaml: tasks.sciq: tset: unknown name 'tset'"),
         ("sciq", {"family": "sqic"}, "params.yaml: tasks.sciq.family: unknown name 'sqic'"),
         ("reviews", {"corpus": None}, "params.yaml: tasks.reviews.corpus is missing"),
+        ("sciq", {"answers": None}, "params.yaml: tasks.sciq.answers is missing, which a classification task needs"),
+        ("lichess", {"answer_tokens": None}, "params.yaml: tasks.lichess.answer_tokens is missing, which a generation"),
+        ("preferences", {"easy": ABSENT}, "params.yaml: tasks.preferences: easy is missing"),
+        ("lichess", {"notation": ABSENT}, "params.yaml: tasks.lichess: notation is missing"),
         ("mine", {"positive": ["no", "never"]}, "params.yaml: tasks.mine.positive: 'never' never occurs"),
     ],
 )
@@ -158,3 +169,44 @@ def test_faults_end_in_one_line(repository: Path, task: str, options: dict, told
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {told}")
     assert not files.source(task).exists()
+
+
+TOY = """
+from w2s.data.questions import Example
+from w2s.data.tasks import Stream
+
+
+def examples(split, corpus, param_path, *, largest: int):
+    numbers = [Example({"text": f"Is {n} even?"}, n % 2 == 0, group=str(n), id=str(n)) for n in range(largest)]
+    return Stream({"largest": largest}, numbers)
+"""
+
+
+def test_a_task_is_one_file_and_one_entry(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (repository / "families").mkdir()
+    (repository / "families/toy.py").write_text(TOY)
+    monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(repository / "families")])
+    edit(repository, toy={"family": "toy", "setting": "classification", "answers": YES_NO, "largest": 200})
+    stages.prepare.main("toy")
+    monkeypatch.delitem(sys.modules, "w2s.data.tasks.toy")
+    monkeypatch.delattr(tasks, "toy")
+    assert json.loads(files.source("toy").read_text())["largest"] == 200
+    for part in files.PARTS:
+        texts = files.read(files.inputs("toy", part), files.TEXTS)["text"].to_pylist()
+        truth = files.read_labels(files.truth("toy", part))["p"].to_pylist()
+        assert [float(int(text.split()[1]) % 2 == 0) for text in texts] == truth
+        assert len(truth) >= 20
+
+
+@pytest.mark.parametrize("name", names("w2s.data.tasks"))
+def test_no_default_of_a_family_decides_a_result(name: str) -> None:
+    parameters = inspect.signature(tasks.family(name, "").examples).parameters.values()
+    options = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    assert all(option.default in (None, option.empty) for option in options)
+
+
+@pytest.mark.parametrize("name", names("w2s.data.corpora"))
+def test_no_default_of_a_language_decides_a_result(name: str) -> None:
+    parameters = inspect.signature(language(name, "").documents).parameters.values()
+    options = [parameter for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]
+    assert all(option.default in (None, option.empty) for option in options)

@@ -37,10 +37,10 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
 
     def examples(name: str, fixture: Fixture) -> list[Example]:
-        entry, where = load().tasks[name], f"params.yaml: tasks.{name}"
+        entry, param_path = load().tasks[name], f"params.yaml: tasks.{name}"
         fill(tmp_path, name, entry, fixture=fixture)
-        family = tasks.family(entry.family, where)
-        return list(family.examples(SPLIT, None, where, **options_of(family.examples, entry, where)))
+        family = tasks.family(entry.family, param_path)
+        return list(family.examples(SPLIT, None, param_path, **options_of(family.examples, entry, param_path)))
 
     return examples
 

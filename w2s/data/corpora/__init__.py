@@ -13,6 +13,6 @@ from types import ModuleType
 from w2s.core.registry import chosen
 
 
-def language(name: str, where: str) -> ModuleType:
-    """The module of a language; `where` names the parameter that asked for it."""
-    return chosen("w2s.data.corpora", name, where)
+def language(name: str, param_path: str) -> ModuleType:
+    """The module of a language; `param_path` names the parameter that asked for it."""
+    return chosen("w2s.data.corpora", name, param_path)

@@ -2,9 +2,9 @@
 
 A family is a module here with
 
-- `examples(split, corpus, where, **options) -> Stream`: distinct examples, endless or finite, drawn by `split.seed`;
-  `where` names the task in params.yaml for errors. Keyword-only parameters are the task's options in params.yaml. None
-  has a default but None, for "not applicable": what a result depends on stands in params.yaml.
+- `examples(split, corpus, param_path, **options) -> Stream`: distinct examples, endless or finite, drawn by
+  `split.seed`; `param_path` names the task in params.yaml for errors. Keyword-only parameters are the task's options in
+  params.yaml. None has a default but None, for "not applicable": what a result depends on stands in params.yaml.
 
 A data set of the Hugging Face hub is one function, which turns a row into questions (`w2s.data.questions`), and one
 line: `examples = hub_examples(questions)` (`w2s.data.reading`).
@@ -38,6 +38,6 @@ class Stream:
         return iter(self.examples)
 
 
-def family(name: str, where: str) -> ModuleType:
-    """The module of a task family; `where` names the parameter that asked for it."""
-    return chosen("w2s.data.tasks", name, where)
+def family(name: str, param_path: str) -> ModuleType:
+    """The module of a task family; `param_path` names the parameter that asked for it."""
+    return chosen("w2s.data.tasks", name, param_path)

@@ -13,7 +13,8 @@ from w2s.data.sources import Row
 def questions(row: Row) -> Iterator[Choice]:
     """A list of turns, a list of answers, and the right one by its text."""
     dialogue = "\n".join(row["dialogue"])
-    right, wrong = split_label(row, "answer", {answer: answer for answer in row["choice"]})
+    answers = {answer: answer for answer in row["choice"]}
+    right, wrong = split_label(row, "answer", answers)
     yield Choice(f"{dialogue}\nQuestion: {row['question']}", right, wrong, group=dialogue)
 
 

@@ -16,10 +16,10 @@ from w2s.data.questions import Example
 from w2s.data.tasks import Stream
 
 
-def examples(split: Split, corpus: Corpus | None, where: str) -> Stream:
+def examples(split: Split, corpus: Corpus | None, param_path: str) -> Stream:
     """Boards set aside for the task, no two alike, each with its one mating move; ends when no new ones turn up."""
     if corpus is None:
-        raise UserError(f"{where}.corpus is missing: endgames are written in a language of `corpora`")
+        raise UserError(f"{param_path}.corpus is missing: endgames are written in a language of `corpora`")
     source = {"generated": "w2s/data/tasks/endgames.py", "corpus": corpus.model_dump()}
     return Stream(source, _examples(split, corpus))
 

@@ -19,7 +19,8 @@ WORDS = 6
 
 def questions(row: Row) -> Iterator[Statement]:
     """`baseline` is the more pleasant one. Which is shown first follows from the texts, not from which is better."""
-    better, worse = row["baseline"].strip(), row["less_pleasant"].strip()
+    better = row["baseline"].strip()
+    worse = row["less_pleasant"].strip()
     if better != worse:
         first, second = sorted([better, worse], key=lambda text: (zlib.crc32(text.encode()), text))
         text = f"First: {first}\nSecond: {second}\nIs the first more pleasant than the second?"
@@ -27,14 +28,14 @@ def questions(row: Row) -> Iterator[Statement]:
 
 
 def opening(one: str, two: str) -> str:
-    """How both begin."""
-    pairs = zip(words(one), words(two), strict=False)
+    """The first words that both scenarios share; both scenarios where they share none."""
+    pairs = zip(first_words(one), first_words(two), strict=False)
     shared = [word for word, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
     return " ".join(shared[:WORDS]) or " ".join(sorted([one, two]))
 
 
-def words(text: str) -> list[str]:
-    """Those of the first sentence."""
+def first_words(text: str) -> list[str]:
+    """The words of the first sentence, in lower case."""
     return re.findall(r"[\w']+", re.split(r"[.!?]", text.casefold(), maxsplit=1)[0])
 
 

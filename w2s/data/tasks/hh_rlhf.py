@@ -16,9 +16,10 @@ ANSWER = "\n\nAssistant:"
 
 def questions(row: Row) -> Iterator[Pair]:
     """Two whole dialogues."""
-    chosen, rejected = row["chosen"], row["rejected"]
-    question, answered, _ = chosen.partition(ANSWER)
-    if answered and rejected.startswith(question + answered):
+    chosen = row["chosen"]
+    rejected = row["rejected"]
+    question, separator, _ = chosen.partition(ANSWER)
+    if separator and rejected.startswith(question + separator):
         yield Pair(chosen.strip(), rejected.strip(), group=question)
 
 

@@ -25,7 +25,7 @@ Notation = Literal["uci", "san"]
 def examples(
     split: Split,
     corpus: Corpus | None,
-    where: str,
+    param_path: str,
     *,
     repository: Word,
     revision: Word,
@@ -36,13 +36,13 @@ def examples(
 ) -> Stream:
     """Puzzles with a rating in this range, bounds included; the answer reads as `e2e4` (uci) or as in PGN (san)."""
     if rating_min > rating_max:
-        raise UserError(f"{where}.rating_min: {rating_min} is above rating_max, {rating_max}")
+        raise UserError(f"{param_path}.rating_min: {rating_min} is above rating_max, {rating_max}")
 
     def rated(row: Row) -> Iterator[Puzzle]:
         return questions(row, notation) if rating_min <= row["Rating"] <= rating_max else iter(())
 
     files = HubFiles(repository, revision, {Origin.ANY: train})
-    return read_hub(rated, files, split.seed, where)
+    return read_hub(rated, files, split.seed, param_path)
 
 
 def questions(row: Row, notation: Notation) -> Iterator[Puzzle]:

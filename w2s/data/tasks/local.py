@@ -25,7 +25,7 @@ FOLDER = Path("data/local")
 def examples(
     split: Split,
     corpus: Corpus | None,
-    where: str,
+    param_path: str,
     *,
     file: Word,
     text: Word,
@@ -42,18 +42,20 @@ def examples(
     With a `test` file the test part comes from it alone, and the other parts from `file`. Rows with the same `group`
     (if not given: the same text) stay in one part.
     """
-    path = _path(file, f"{where}.file")
+    path = _path(file, f"{param_path}.file")
     paths = {Origin.ANY: [path]}
     if test is not None:
-        paths = {Origin.TEST: [_path(test, f"{where}.test")], Origin.TRAIN: [path]}
+        paths = {Origin.TEST: [_path(test, f"{param_path}.test")], Origin.TRAIN: [path]}
     try:
         columns = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
     except ValueError as error:
-        raise UserError(f"{where}.text: {error}; a column stands in braces, like {{question}}") from None
+        raise UserError(f"{param_path}.text: {error}; a column stands in braces, like {{question}}") from None
     if label and positive and not choices and not answer:
-        _require_values(positive, label, [path for several in paths.values() for path in several], where)
+        _require_values(positive, label, [path for several in paths.values() for path in several], param_path)
     elif label or positive or not choices or not answer:
-        raise UserError(f"{where}: give label and positive (rows are statements) or choices and answer (questions)")
+        raise UserError(
+            f"{param_path}: give label and positive (rows are statements) or choices and answer (questions)"
+        )
 
     def questions(row: Row) -> Iterator[Choice | Statement]:
         prompt = text.format(**{name: row[name] for name in columns})
@@ -66,24 +68,24 @@ def examples(
             yield Statement(prompt, _filled(row, label) in positive, row_group, row_id)
 
     source = {"train": file, "test": test or file}
-    return Stream(source, read_files(questions, paths, split.seed, where))
+    return Stream(source, read_files(questions, paths, split.seed, param_path))
 
 
-def _path(name: str, where: str) -> Path:
+def _path(name: str, param_path: str) -> Path:
     if not Path(os.path.abspath(name)).is_relative_to(FOLDER.absolute()):
-        raise UserError(f"{where}: '{name}' must lie under {FOLDER}/, where a change to it is noticed")
+        raise UserError(f"{param_path}: '{name}' must lie under {FOLDER}/, where a change to it is noticed")
     if not Path(name).is_file():
-        raise UserError(f"{where}: no file '{name}'")
+        raise UserError(f"{param_path}: no file '{name}'")
     return Path(name)
 
 
-def _require_values(positive: list[Any], label: str, paths: list[Path], where: str) -> None:
+def _require_values(positive: list[Any], label: str, paths: list[Path], param_path: str) -> None:
     """Every value that means yes must occur, so that a typo does not make statements false."""
-    rows = (row for path in paths for row in shuffled_rows([path], random.Random(0), where))
+    rows = (row for path in paths for row in shuffled_rows([path], random.Random(0), param_path))
     found = {repr(row[label]): row[label] for row in rows if row.get(label) is not None}
     if found and (missing := [value for value in positive if value not in found.values()]):
         some = ", ".join(sorted(found)[:10])
-        raise UserError(f"{where}.positive: {missing[0]!r} never occurs in column '{label}' (which holds {some})")
+        raise UserError(f"{param_path}.positive: {missing[0]!r} never occurs in column '{label}' (which holds {some})")
 
 
 def _filled(row: Row, column: str) -> Any:

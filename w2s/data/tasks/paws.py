@@ -13,11 +13,11 @@ from w2s.data.sources import Row
 
 def questions(row: Row) -> Iterator[Statement]:
     """Two tokenised sentences; 1 is a paraphrase."""
-    one, two = row["sentence1"].strip(), row["sentence2"].strip()
-    text = f"First: {one}\nSecond: {two}\nDo these two sentences mean the same?"
-    yield Statement(
-        text, decode_label(row, "label", {1: True, 0: False}), group=" ".join(sorted(one.casefold().split()))
-    )
+    first = row["sentence1"].strip()
+    second = row["sentence2"].strip()
+    text = f"First: {first}\nSecond: {second}\nDo these two sentences mean the same?"
+    words = " ".join(sorted(first.casefold().split()))
+    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=words)
 
 
 examples = hub_examples(questions)

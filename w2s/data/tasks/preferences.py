@@ -30,7 +30,7 @@ UNLABELLED = 64
 def examples(
     split: Split,
     corpus: Corpus | None,
-    where: str,
+    param_path: str,
     *,
     certainty: Fraction,
     alike: Annotated[float, Field(ge=0, le=0.5)],
@@ -38,7 +38,7 @@ def examples(
 ) -> Stream:
     """Endless streams of pairs and of unlabelled texts; no body occurs twice, in both, or in the corpus."""
     if corpus is None:
-        raise UserError(f"{where}.corpus is missing: preferences are about texts in a language of `corpora`")
+        raise UserError(f"{param_path}.corpus is missing: preferences are about texts in a language of `corpora`")
     source = {"generated": "w2s/data/tasks/preferences.py", "corpus": corpus.model_dump()}
     return Stream(source, _examples(split, corpus, certainty, alike, easy), _unlabelled(split, corpus, easy))
 

@@ -32,10 +32,10 @@ TASK = Style(
 )
 
 
-def examples(split: Split, corpus: Corpus | None, where: str) -> Stream:
+def examples(split: Split, corpus: Corpus | None, param_path: str) -> Stream:
     """An endless stream of distinct bodies that do not occur in the corpus, each with the cue for a verdict."""
     if corpus is None:
-        raise UserError(f"{where}.corpus is missing: reviews are written in a language of `corpora`")
+        raise UserError(f"{param_path}.corpus is missing: reviews are written in a language of `corpora`")
     source = {"generated": "w2s/data/tasks/reviews.py", "corpus": corpus.model_dump()}
     return Stream(source, _examples(split, corpus))
 
