@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import shlex
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from typing import IO, Any
 
 import psutil
 
-from w2s.core import stage
+from w2s.core import arithmetic, stage
 from w2s.pipeline import dvc
 
 TAIL = 30  # lines of a failed stage's output that are shown
@@ -72,8 +73,13 @@ def run(name: str) -> dict[str, Any] | None:
 
 
 def _execute(command: str, environment: Mapping[str, str]) -> int:
-    """Run a stage's command, `python -m stages.…`, in a fork of the server; its exit code."""
+    """Run a stage's command, `python -m stages.…`; its exit code.
+
+    In a fork of the server, whose arithmetic is that of embedded models; a hub model gets a process of its own.
+    """
     _, _, module, *arguments = shlex.split(command)
+    if arithmetic.hub_models(Path("params.yaml")).intersection(arguments):
+        return subprocess.run([sys.executable, "-m", module, *arguments], env=environment, check=False).returncode
     process = _server.Process(target=_run_script, args=(module, arguments, dict(environment)))
     process.start()
     process.join()

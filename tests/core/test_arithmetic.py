@@ -1,0 +1,49 @@
+"""Which stages compute with the same instructions on every processor."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from w2s.core import arithmetic
+
+ROOT = Path(__file__).parents[2]
+
+
+def environment_of(*arguments: str, **given: str) -> dict[str, str]:
+    """What a stage with these arguments finds in its environment as its script begins."""
+    clean = {name: value for name, value in os.environ.items() if name not in arithmetic.PORTABLE}
+    script = "import os, sys; import stages; print(*(f'{k}={v}' for k, v in os.environ.items()), sep='\\n')"
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=clean | given, capture_output=True, text=True, check=True)
+    pairs = (line.partition("=") for line in done.stdout.splitlines())
+    return {name: value for name, _, value in pairs if name in arithmetic.PORTABLE}
+
+
+@pytest.mark.skipif(not arithmetic.has_avx2(), reason="needs a processor with AVX2")
+def test_embedded_models_are_pinned_and_hub_models_are_not() -> None:
+    assert environment_of("reviews", "xs", "0") == arithmetic.PORTABLE
+    assert environment_of() == arithmetic.PORTABLE
+    assert environment_of("sciq", "gpt2", "0") == {}
+
+
+@pytest.mark.skipif(not arithmetic.has_avx2(), reason="needs a processor with AVX2")
+def test_what_the_environment_says_stays() -> None:
+    found = environment_of("reviews", "xs", "0", ATEN_CPU_CAPABILITY="default")
+    assert found == arithmetic.PORTABLE | {"ATEN_CPU_CAPABILITY": "default"}
+
+
+def test_a_processor_without_avx2_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arithmetic, "CPUINFO", tmp_path / "cpuinfo")
+    assert not arithmetic.has_avx2()
+    (tmp_path / "cpuinfo").write_text("flags\t\t: fpu sse sse2 avx avx2_like\n")
+    assert not arithmetic.has_avx2()
+
+
+@pytest.mark.parametrize("text", ["", "models: [", "models: 3", "models: {a: 3}", "- 1"])
+def test_unreadable_parameters_are_for_others_to_refuse(tmp_path: Path, text: str) -> None:
+    (tmp_path / "params.yaml").write_text(text)
+    assert arithmetic.hub_models(tmp_path / "params.yaml") == set()
+    assert arithmetic.hub_models(tmp_path / "nowhere.yaml") == set()
