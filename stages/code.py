@@ -4,6 +4,7 @@ Every other stage depends on its own of these small files, {source file: digest}
 """
 
 from pathlib import Path
+from typing import Any
 
 from w2s import methods
 from w2s.core import files
@@ -25,14 +26,17 @@ def main() -> None:
 
 def write(found: dict[str, dict[str, str]], out: Path) -> None:
     """One file for each name, and folders as the names have them."""
-    for name, digests in found.items():
-        files.write_json(out / f"{name}.json", digests)
+    for name, content in found.items():
+        files.write_json(out / f"{name}.json", content)
 
 
-def fingerprints(params: Params, root: Path) -> dict[str, dict[str, str]]:
-    """The content of each file by its name; `root` is the repository. Raises `UserError` where a module is missing."""
+def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
+    """The content of each file by its name; `root` is the repository. Raises `UserError` where a module is missing.
+
+    That is the digest of each source file, and with a setting the hyperparameters by which all models are finetuned.
+    """
     sources = Sources(root)
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for script in sorted((root / "stages").glob("[!_]*.py")):
         if script.stem == "code":
             continue
@@ -49,6 +53,8 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, str]]:
             except ModuleNotFoundError as error:
                 raise UserError(f"params.yaml: {where}: {error}") from None
         found[name] = sources.digests(closure)
+        if name.startswith("settings/"):
+            found[name] = {"finetune": params.finetune.model_dump(), "code": found[name]}
     return found
 
 

@@ -1,10 +1,10 @@
 """Method: what one method's students depend on, beside what all students do.
 
-That is the code of its parts, and the base models that labels are passed on through. Gathered in a folder of its own,
-neither another part's code nor another rung of the ladder makes the students of other methods anew.
+That is its entry in params.yaml, the hyperparameters and the code of its setting, the code of its parts, and the base
+models that labels are passed on through. Gathered in a folder of its own, neither another part's code nor another rung
+of the ladder makes the students of other methods anew.
 """
 
-import json
 import shutil
 from itertools import product
 from typing import Any
@@ -24,7 +24,9 @@ def main(setting: str, method: str) -> None:
     block = setting_blocks(params.grid)[setting]
     # Once more after `check`: a method may change without the grid.
     compatibility.require(params, setting, method)
-    code = json.loads((files.CODE / "students" / f"{method}.json").read_text(encoding="utf-8"))
+    code = {
+        name: files.read_json(files.CODE / f"{name}.json") for name in (f"settings/{setting}", f"students/{method}")
+    }
     content = pinned(params, setting, method, code)
     if setting_class(setting, "params.yaml: setting").HEAD is LanguageHead or any(
         part.needs_language_model for part in parts_of(params.methods[method])
@@ -37,8 +39,11 @@ def main(setting: str, method: str) -> None:
             shutil.copytree(files.BASES / model, out / model, ignore=shutil.ignore_patterns("live"))
 
 
-def pinned(params: Params, setting: str, method: str, code: dict[str, str]) -> dict[str, Any]:
-    """What method.json says: digests of the method's code, and the base models whose copies stand beside it."""
+def pinned(params: Params, setting: str, method: str, code: dict[str, Any]) -> dict[str, Any]:
+    """What method.json says, given what stage `code` wrote of the setting and the method.
+
+    That is the entry, both of these, and the base models whose copies stand beside the file.
+    """
     block = setting_blocks(params.grid)[setting]
     needed = {
         model
@@ -46,7 +51,11 @@ def pinned(params: Params, setting: str, method: str, code: dict[str, str]) -> d
         for weak, strong in product(block.weak, block.strong)
         for model in part.base_models(params, weak, strong)
     }
-    return {"code": code, "base_models": [model for model in params.grid.ladder if model in needed]}
+    return {
+        "entry": params.methods[method].model_dump(),
+        **{name.split("/")[0]: content for name, content in code.items()},
+        "base_models": [model for model in params.grid.ladder if model in needed],
+    }
 
 
 if __name__ == "__main__":

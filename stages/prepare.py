@@ -28,6 +28,7 @@ def main(task: str) -> None:
     texts = unlabelled_texts(stream, parts["student"])
     ids = [digest(text) for text in texts]
     files.write(files.texts(task), files.strings("id", "text"), {"id": ids, "text": texts})
+    files.write_json(files.task_entry(task), entry.model_dump())
     counts = {part: len(examples) for part, examples in parts.items()}
     files.write_json(files.source(task), stream.source | {"examples": counts})
 

@@ -18,7 +18,7 @@ from w2s.core.errors import UserError
 from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
 from w2s.core.params import Params
 
-TRUTH = re.compile(r"data/tasks/[^/]+/(student|validation|test)/truth\.parquet")
+TRUTH = re.compile(r"data/tasks/[^/]+/truth/(student|validation|test)\.parquet")
 SIMULATED = re.compile(r"data/weak_labels/[^/]+/(random|class|hard)-errors/.*")
 READS_TRUTH = {"ceiling", "control", "evaluate", "simulate"}
 
@@ -100,9 +100,9 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
 @pytest.mark.parametrize(
     ("stage", "dep"),
     [
-        ("label-classification", "data/tasks/${item.task}/student/truth.parquet"),
-        ("label-generation", "data/tasks/${item.task}/student/truth.parquet"),
-        ("student-classification", "data/tasks/${item.task}/test/truth.parquet"),
+        ("label-classification", "data/tasks/${item.task}/truth/student.parquet"),
+        ("label-generation", "data/tasks/${item.task}/truth/student.parquet"),
+        ("student-classification", "data/tasks/${item.task}/truth/test.parquet"),
         ("student-preference", "data/tasks"),  # a folder around it
         ("student-generation", "models/ceiling"),  # something made from it
         ("student-generation", "runs/ceiling"),
@@ -110,9 +110,9 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
             "student-classification",
             "data/weak_labels/reviews/random-errors/0/student.parquet",
         ),  # a simulated supervisor
-        ("student-simulated", "data/tasks/${item.task}/student/truth.parquet"),
+        ("student-simulated", "data/tasks/${item.task}/truth/student.parquet"),
         ("method-classification", "runs/control"),
-        ("supervise-preference", "data/tasks/${item.task}/validation/truth.parquet"),
+        ("supervise-preference", "data/tasks/${item.task}/truth/validation.parquet"),
     ],
 )
 def test_a_planted_leak_is_found(planted: Path, stage: str, dep: str) -> None:

@@ -90,7 +90,7 @@ def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
     predictions = workspace.path / "runs/student/reviews/xs/m/confidence/0/predictions.parquet"
     before = digest(labels), digest(predictions)
     for part in ("student", "validation", "test", "supervisor"):
-        (workspace.path / f"data/tasks/reviews/{part}/truth.parquet").unlink()
+        (workspace.path / f"data/tasks/reviews/truth/{part}.parquet").unlink()
     shutil.rmtree(labels.parent)
     shutil.rmtree(predictions.parent)
     workspace.run("python", "-m", "stages.label", "reviews", "xs", "0")
@@ -183,7 +183,7 @@ def test_a_bad_method_stops_before_its_students(workspace: Workspace, key: str, 
 @pytest.mark.parametrize(
     ("damage", "stage", "message"),
     [
-        ("data/tasks/reviews/student/inputs.parquet", ["label", "reviews", "xs", "0"], "not a whole Parquet file"),
+        ("data/tasks/reviews/inputs/student.parquet", ["label", "reviews", "xs", "0"], "not a whole Parquet file"),
         (
             "data/weak_labels/reviews/xs/0/student.parquet",
             ["student", "reviews", "xs", "m", "naive", "0"],

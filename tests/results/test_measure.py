@@ -100,7 +100,7 @@ def test_simulated_supervisors_are_measured_like_any_but_stay_out_of_what_goes_b
     make(work, with_them)
     found, before = evaluated(with_them, "with"), evaluated(without, "without")
     summary = {tuple(r[k] for k in ("role", "weak", "method", "metric")): r["value"] for r in found["summary.csv"]}
-    truth = final("data/tasks/reviews/test/truth.parquet")
+    truth = final("data/tasks/reviews/truth/test.parquet")
     weak = [final(f"data/weak_labels/reviews/random-errors/{seed}/test.parquet") for seed in range(3)]
     student = [final(f"runs/student/reviews/random-errors/l/naive/{seed}/predictions.parquet") for seed in range(3)]
     accuracy = float(summary["supervisor", "random-errors", "", "accuracy"])
@@ -186,7 +186,7 @@ def test_probes_are_measured_where_features_were_kept(work: Path) -> None:
 def test_undefined_metrics_say_why(work: Path) -> None:
     params = parameters(weak=["xs"], strong=["l"])
     make(work, params)
-    truth = files.read_labels(work / "data/tasks/reviews/test/truth.parquet")
+    truth = files.read_labels(work / "data/tasks/reviews/truth/test.parquet")
     for seed in params.grid.seeds:  # a supervisor that is always right
         path = work / f"data/weak_labels/reviews/xs/{seed}/test.parquet"
         files.write(path, files.LABELS, {"id": truth["id"], "p": truth["p"]})

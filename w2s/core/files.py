@@ -62,18 +62,23 @@ def outputs(role: str, *place: object) -> Iterator[tuple[Path, Path]]:
 
 
 def inputs(task: str, part: str) -> Path:
-    """The inputs of one part of a task (supervisor, student, validation, test)."""
-    return Path("data/tasks", task, part, "inputs.parquet")
+    """The inputs of one part of a task (supervisor, student, validation, test); in their folder is no truth."""
+    return Path("data/tasks", task, "inputs", f"{part}.parquet")
 
 
 def truth(task: str, part: str) -> Path:
     """Their truth, in a file of its own."""
-    return Path("data/tasks", task, part, "truth.parquet")
+    return Path("data/tasks", task, "truth", f"{part}.parquet")
 
 
 def texts(task: str) -> Path:
     """Unlabelled texts of a task's domain."""
-    return Path("data/tasks", task, "texts.parquet")
+    return Path("data/tasks", task, "inputs", "texts.parquet")
+
+
+def task_entry(task: str) -> Path:
+    """The task's entry of params.yaml, on which whoever reads its inputs depends, too."""
+    return Path("data/tasks", task, "inputs", "entry.json")
 
 
 def source(task: str) -> Path:
@@ -170,6 +175,11 @@ def write_predictions(
         answer_column(labels): np.concatenate([answers for _, answers in snapshots]),
     }
     write(folder / "predictions.parquet", pa.schema([STEP, *labels]), columns)
+
+
+def read_json(path: Path) -> Any:
+    """What a stage wrote as JSON."""
+    return json.loads(_opened(path, Path.read_bytes))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -9,6 +9,7 @@ from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from stages.code import fingerprints, write
 from w2s.core import files
@@ -61,7 +62,7 @@ class Plan:
         return {Path(out.fs_path): dvc.Content(out.hash_info, out) if out.hash_info else None for out in outs}
 
     @cached_property
-    def _fingerprints(self) -> dict[str, dict[str, str]]:
+    def _fingerprints(self) -> dict[str, dict[str, Any]]:
         return fingerprints(self.params, Path(self.repo.root_dir))
 
     def _computed(self, stage: dvc.Stage) -> dict[Path, dvc.Content | None]:
@@ -80,7 +81,8 @@ class Plan:
         """What stage `method` will write: for this it needs but the base models that labels pass through."""
         from stages.method import pinned  # imports torch
 
-        content = pinned(self.params, setting, method, self._fingerprints[f"students/{method}"])
+        code = {name: self._fingerprints[name] for name in (f"settings/{setting}", f"students/{method}")}
+        content = pinned(self.params, setting, method, code)
         files.write_json(folder / "method.json", content)
         found = dvc.Content.written(folder).files
         for model in content["base_models"]:
