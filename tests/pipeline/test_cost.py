@@ -1,4 +1,4 @@
-"""The cost command: what it says will run is what `dvc repro` runs, and its counts are those of the stages."""
+"""The cost command: its counts are those of the stages, and its table can be read."""
 
 import itertools
 import shutil
@@ -14,16 +14,26 @@ from typing import Any
 import pytest
 
 from tests.pipeline.conftest import Workspace, checkout
+from w2s import methods
 from w2s.core.checks import load
-from w2s.core.grid import task_blocks
+from w2s.core.params import Method
 from w2s.models.heads import ScalarHead
-from w2s.pipeline.cost.listing import Step, duration, parts, si, survey, table
-from w2s.pipeline.cost.outlook import Status
-from w2s.pipeline.cost.work import Cost, Machine, Measures, Pretrained, Tuned, cost, passes
-from w2s.settings import Reader, classification, preference
+from w2s.pipeline.cost.measures import FinetuningSpeed, Machine, Measures, PretrainingSpeed, TextSpeed
+from w2s.pipeline.cost.plan import Status
+from w2s.pipeline.cost.survey import Step, sizes, survey
+from w2s.pipeline.cost.table import duration, si, table
+from w2s.pipeline.cost.work import Cost, cost, stage_passes
+from w2s.settings.base import Setting
+from w2s.settings.classification import Classification
+from w2s.settings.preference import Preference
 from w2s.training import finetune, texts
 
-KEPT, RUN = Status.KEPT, Status.RUN
+KEPT = Status.KEPT
+RUN = Status.RUN
+ORDER = [
+    *("code", "check", "prepare", "base", "method", "supervise", "label", "simulate", "ceiling", "control", "student"),
+    *("evaluate", "plot"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,16 +45,26 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 # Counting
 
 
-TUNED = Tuned(parameters=1000, start=1.0, text=0.001, update=0.1, read=0.01, tokens=10.0, learn=6, memory=1e6, notes=[])
+SPEED = FinetuningSpeed(
+    parameters=1000,
+    start=1.0,
+    encode=0.001,
+    update=0.1,
+    predict=0.01,
+    tokens=10.0,
+    flops=6,
+    memory=1e6,
+    notes=[],
+)
 MEASURES = Measures(
     machine=Machine(light=1.0, heavy=5.0, memory=500e6),
-    measure={"classification": 0.5, "preference": 0.4, "generation": 0.1},
+    evaluate={"classification": 0.5, "preference": 0.4, "generation": 0.1},
     prepare={"reviews": 2.0},
-    base={
-        "m": Pretrained(parameters=1000, start=1.0, document=0.001, update=0.1, tokens=320.0, memory=1000.0),
+    pretrain={
+        "m": PretrainingSpeed(parameters=1000, start=1.0, document=0.001, update=0.1, tokens=320.0, memory=1000.0),
     },
-    finetune=defaultdict(lambda: TUNED),
-    texts=defaultdict(lambda: Pretrained(1000, start=2.0, document=0.0, update=0.3, tokens=320.0, memory=0.0)),
+    finetune=defaultdict(lambda: SPEED),
+    texts=defaultdict(lambda: TextSpeed(start=2.0, update=0.3, tokens=320.0)),
 )
 PARTS = {"supervisor": 96, "student": 96, "validation": 32, "test": 128, "texts": 192}
 SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
@@ -60,6 +80,7 @@ SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
             {"model": "m"},
             Cost(5 + 1 + 2 + 6, tokens=60 * 320, flops=6 * 1000 * 60 * 320, memory=500e6 + 2000 * 1000),
         ),
+        ("code", {}, Cost(seconds=1)),
         ("method", {"setting": "generation", "method": "bootstrap"}, Cost(5, memory=500e6)),
         # 2 epochs of 96 texts in updates of 32; 128 test texts at 2 snapshots; 10 tokens a text
         (
@@ -149,8 +170,8 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     """Every kind of stage and every part of a method, run and counted where training and prediction pass by."""
     path = tmp_path / "repo"
     shutil.copytree(fresh.path, path)
-    methods = ["naive", "linear", "probe-first", "relabel-logistic", "stop", "rounds", "few-shot"]
-    Workspace(path).set("grid.classification.methods", methods)
+    names = ["naive", "linear", "probe-first", "relabel-logistic", "stop", "rounds", "few-shot"]
+    Workspace(path).set("grid.classification.methods", names)
     Workspace(path).set("grid.classification.ceilings", ["naive", "probe-first"])
     monkeypatch.chdir(path)
     counted: Counter[str] = Counter()
@@ -174,43 +195,68 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
 
     monkeypatch.setattr(finetune, "epoch", learning(finetune.epoch, ""))
     monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
-    monkeypatch.setattr(Reader, "keep_features", lambda *_: None)
-    reading(Reader, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
+    monkeypatch.setattr(Setting, "write_features", lambda *_: None)
+    reading(Setting, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
     reading(ScalarHead, "_hidden_state", lambda self, ids, _: len(ids) if self.feature_cache is not None else 0)
-    for kind in (classification, preference):
-        reading(kind.Setting, "untaught", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
+    for kind in (Classification, Preference):
+        reading(kind, "zero_shot", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 
     params = load()
-    for step in (step for step in survey(params)[0] if step.kind not in ("evaluate", "plot")):
+    steps, _ = survey(params)
+    # Any order in which stages can run.
+    for step in sorted(steps, key=lambda step: ORDER.index(step.kind)):
         counted.clear()
         values = [int(value) if axis == "seed" else value for axis, value in step.item.items()]
         import_module(f"stages.{step.kind}").main(*values)
-        sizes = {task: parts(task, params, []) for task in task_blocks(params.grid)}
-        passed = list(passes(step.kind, step.item, params, sizes))
+        passed = list(stage_passes(step.kind, step.item, params, sizes(params, running=[])))
         expected = {
             "learned": sum(one.learned for one in passed),
             "updates": sum(one.updates for one in passed),
-            "texts updates": sum(one.texts for one in passed),
+            "texts updates": sum(one.text_updates for one in passed),
             "read": sum(one.read for one in passed),
         }
         if step.kind != "base":
             assert {name: counted[name] for name in expected} == expected, step
 
 
-def test_a_measure_serves_every_method_that_goes_at_the_same_pace(fresh: Workspace) -> None:
+def test_a_measure_serves_every_method_that_goes_at_the_same_speed(fresh: Workspace) -> None:
     params = load(fresh.path / "params.yaml")
-    paces = {
-        method: {
-            (one.model, one.pace)
-            for one in passes(
-                "student", {"task": "reviews", "weak": "xs", "strong": "m", "method": method}, params, SIZES
-            )
-        }
-        for method in ("naive", "confidence", "stop", "rounds", "few-shot", "linear", "probe-first")
-    }
-    assert paces["confidence"] == paces["stop"] == paces["rounds"] == paces["few-shot"] == paces["naive"]
-    assert paces["linear"] != paces["naive"]
-    assert paces["probe-first"] == paces["linear"] | paces["naive"]
+    speeds = {}
+    for method in ("naive", "confidence", "stop", "rounds", "few-shot", "linear", "probe-first"):
+        item = {"task": "reviews", "weak": "xs", "strong": "m", "method": method}
+        speeds[method] = {(one.model, one.speed_hparams) for one in stage_passes("student", item, params, SIZES)}
+    assert speeds["confidence"] == speeds["stop"] == speeds["rounds"] == speeds["few-shot"] == speeds["naive"]
+    assert speeds["linear"] != speeds["naive"]
+    assert speeds["probe-first"] == speeds["linear"] | speeds["naive"]
+
+
+TWICE = """
+from w2s.methods.part import Part, Phase
+
+
+class Twice(Part):
+    phase = Phase.CHAIN
+    on_truth = False
+
+    def passes(self, plan, train):
+        yield from train(plan)
+        yield from train(plan)
+"""
+
+
+def test_a_new_part_is_counted_from_its_own_file(
+    fresh: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "twice.py").write_text(TWICE)
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    params = load(fresh.path / "params.yaml")
+    params.methods["twice"] = Method(twice={})
+    costs = {}
+    for method in ("naive", "twice"):
+        item = {"task": "reviews", "weak": "xs", "strong": "m", "method": method, "seed": "0"}
+        costs[method] = cost("student", item, params, SIZES, MEASURES)
+    assert costs["twice"].tokens == 2 * costs["naive"].tokens
+    assert costs["twice"].flops == 2 * costs["naive"].flops
 
 
 @contextmanager
@@ -286,7 +332,7 @@ def test_a_long_grid_is_folded() -> None:
         Step("student", dict(zip(numbers, place, strict=True)), RUN if place[4] == "seed0" else KEPT, Cost(60.0))
         for place in places
     ]
-    _, *rows = table(steps)
+    _, *rows = table(steps).splitlines()
     assert len(rows) == 5
     for index, row in enumerate(rows):
         assert f"strong{index} × 5 seeds × 6 methods × 5 supervisors × 22 tasks" in row
@@ -295,10 +341,10 @@ def test_a_long_grid_is_folded() -> None:
     supervisors = [
         Step("supervise", {"task": f"task{t}", "weak": f"weak{w}"}, RUN) for t in range(22) for w in range(3)
     ]
-    assert [f"weak{w} × 22 tasks" in row for w, row in enumerate(table(supervisors)[1:])] == [
+    assert [f"weak{w} × 22 tasks" in row for w, row in enumerate(table(supervisors).splitlines()[1:])] == [
         True
     ] * 3  # by their model
-    _, only = table(steps[:5])
+    _, only = table(steps[:5]).splitlines()
     assert "task0 weak0 → strong0 method0 × 5 seeds" in only
 
 

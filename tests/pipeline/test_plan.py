@@ -12,8 +12,8 @@ from stages.method import pinned
 from tests.pipeline.conftest import CHESS, MICRO, PREFERENCES, REVIEWS, Workspace, checkout
 from w2s.core import files
 from w2s.core.checks import load
-from w2s.pipeline.cost.listing import survey
-from w2s.pipeline.cost.outlook import Status
+from w2s.pipeline.cost.plan import Status
+from w2s.pipeline.cost.survey import survey
 
 KEPT, CACHED, RUN = Status
 CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")

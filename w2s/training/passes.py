@@ -32,7 +32,7 @@ class Pass:
     text_updates: int = 0  # updates on texts without labels
 
     @property
-    def pace(self) -> Finetune:
+    def speed_hparams(self) -> Finetune:
         """The hyperparameters that decide how fast that goes: a measure of it serves whatever the rest is."""
         return self.hparams.model_copy(update=SAME_SPEED)
 
