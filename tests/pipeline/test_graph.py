@@ -130,7 +130,6 @@ OF_ENTRIES = {  # beside code/<stage>.json
     "label": {SETTING},
     "ceiling": {SETTING, "code/ceilings/${item.method}.json"},
     "control": {SETTING},
-    "student": {SETTING},
     "plot": {"code/students"},
 }
 
@@ -143,8 +142,23 @@ def test_code_dependencies_are_fingerprints(name: str) -> None:
     of_code = {dep for dep in deps if dep.startswith("code")}
     assert of_code == {f"code/{script[1]}.json"} | OF_ENTRIES.get(script[1], set())
     assert not any(dep.startswith(("stages", "w2s")) for dep in deps)
-    if script[1] == "student":  # the code of its parts comes through its method
+    if script[1] == "student":  # the code of its parts and of its setting comes through its method
         assert "models/method/${setting}/${item.method}" in deps
+
+
+@pytest.mark.parametrize("name", ["supervise", "label", "ceiling", "control", "student"])
+def test_parameters_come_through_what_lies_in_dependencies(name: str) -> None:
+    """What such a stage reads of params.yaml beside its own params: each is in one of its deps, and made by its stage."""
+    stage = STAGES[f"{name}-classification"]
+    deps = set(stage["deps"])
+    model = "weak" if name in ("supervise", "label") else "strong"
+    assert {f"models/base/${{item.{model}}}", "data/tasks/${item.task}/inputs"} <= deps
+    assert deps & {SETTING, "models/method/${setting}/${item.method}"}
+    assert "tasks.${item.task}" in STAGES["prepare-classification"]["params"]
+    assert "models.${item.model}" in STAGES["base"]["params"]
+    if name in ("ceiling", "student"):
+        of_method = stage if name == "ceiling" else STAGES["method-classification"]
+        assert "methods.${item.method}" in of_method["params"]
 
 
 def test_every_stage_waits_for_the_check_of_all_code() -> None:
@@ -307,7 +321,8 @@ def test_every_lookup_by_name_is_known() -> None:
     """Modules are imported by name in one file only, whose callers say in so many words from which package."""
     texts = {path: path.read_text() for path in (ROOT / "w2s").rglob("*.py")}
     dynamic = {str(path.relative_to(ROOT)) for path, text in texts.items() if "import_module" in text}
-    assert dynamic == {"w2s/core/registry.py"}
+    # The workers import stages, by the names that dvc.yaml has.
+    assert dynamic == {"w2s/core/registry.py", "w2s/pipeline/workers.py"}
     for path, text in texts.items():
         calls = len(re.findall(r"\bchosen\(", text)) - (path.name == "registry.py")
         packages = re.findall(r'\bchosen\("([\w.]+)"', text)
