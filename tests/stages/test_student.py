@@ -103,6 +103,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "methods": METHODS,
     }
     Path("params.yaml").write_text(yaml.safe_dump(content))
+    files.write_json(files.CODE / "settings" / f"{kind}.json", {})
     for name in METHODS:
         files.write_json(files.CODE / "students" / f"{name}.json", {})
     return kind
