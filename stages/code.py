@@ -9,9 +9,10 @@ from typing import Any
 from w2s import methods
 from w2s.core import files
 from w2s.core.checks import load
-from w2s.core.errors import UserError
+from w2s.core.errors import unknown
 from w2s.core.fingerprint import Sources
 from w2s.core.params import Embedded, Params
+from w2s.core.registry import names
 from w2s.core.stage import run
 
 # Docstrings of functions that these stages put into the report, and so are data.
@@ -31,7 +32,7 @@ def write(found: dict[str, dict[str, str]], out: Path) -> None:
 
 
 def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
-    """The content of each file by its name; `root` is the repository. Raises `UserError` where a module is missing.
+    """The content of each file by its name; `root` is the repository. Raises `UserError` for an unknown module.
 
     That is the digest of each source file, and with a setting the hyperparameters by which all models are finetuned.
     """
@@ -50,8 +51,9 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
         for where, module in modules:
             try:
                 closure |= sources.module(module)
-            except ModuleNotFoundError as error:
-                raise UserError(f"params.yaml: {where}: {error}") from None
+            except ModuleNotFoundError:
+                package, _, unknown_name = module.rpartition(".")
+                raise unknown(f"params.yaml: {where}", unknown_name, names(package)) from None
         found[name] = sources.digests(closure)
         if name.startswith("settings/"):
             found[name] = {"finetune": params.finetune.model_dump(), "code": found[name]}
@@ -71,8 +73,9 @@ def _chosen(params: Params) -> dict[str, list[tuple[str, str]]]:
             chosen[f"models/{name}"] = [(f"corpora.{model.corpus}.family", f"w2s.data.corpora.{family}")]
     for name, method in params.methods.items():
         for role, on_truth in (("students", False), ("ceilings", True)):
-            where = f"methods.{name}"
-            chosen[f"{role}/{name}"] = [(where, module) for module in methods.modules(method, on_truth)]
+            chosen[f"{role}/{name}"] = [
+                (f"methods.{name}.loss.function", module) for module in methods.modules(method, on_truth)
+            ]
     return chosen
 
 

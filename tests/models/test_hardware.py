@@ -1,28 +1,9 @@
-"""Automatic precision follows the hardware's capability, and that capability is worth having."""
-
-import time
+"""Automatic precision follows the hardware's capability."""
 
 import pytest
 import torch
 
 from w2s.models import hardware
-
-
-def seconds(dtype: torch.dtype, repeats: int = 5) -> float:
-    """Time of a matrix product, the best of a few."""
-    size = 1024 if hardware.device().type == "cpu" else 8192
-    matrix = torch.ones(size, size, device=hardware.device(), dtype=dtype)
-    times = []
-    for _ in range(repeats + 1):
-        start = time.perf_counter()
-        (matrix @ matrix)[0, 0].item()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-@pytest.mark.skipif(not hardware.has_bf16_units(), reason="no bf16 units here")
-def test_bf16_units_are_faster_than_fp32() -> None:
-    assert seconds(torch.bfloat16) < seconds(torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -83,12 +83,12 @@ def test_the_exact_commits_are_recorded_and_weights_are_not_copied(laboratory: W
 def test_what_is_kept_of_each_way_to_tune(laboratory: Workspace) -> None:
     kept: dict[str, set[str]] = {}
     for path in (laboratory.path / "models").rglob("*.safetensors"):
-        kept.setdefault(path.parents[1].relative_to(laboratory.path / "models").as_posix(), set()).add(path.name)
+        kept.setdefault(path.parent.relative_to(laboratory.path / "models").as_posix(), set()).add(path.name)
     assert kept["supervisor/sciq/gpt2/0"] == {"model.safetensors", "head.safetensors"}  # labels are made by it
     assert kept["supervisor/sciq/qwen3/0"] == {"tuned.safetensors"}
     assert kept["student/boolq/gpt2/llama/naive/0"] >= {"tuned.safetensors", "model.safetensors"}
     assert not any("bert" in folder for folder in kept)
-    run = json.loads((laboratory.path / "models/supervisor/sciq/qwen3/0/run.json").read_text())
+    run = json.loads((laboratory.path / "runs/supervisor/sciq/qwen3/0/run.json").read_text())
     assert run["trainable"] == 33  # the head of a model 32 wide
 
 

@@ -121,7 +121,7 @@ def test_examples_meet_by_id_not_by_row(workspace: Workspace) -> None:
         ),
         ("grid.seeds", [], "grid.seeds"),
         ("grid.preference.tasks", ["sciq"], "'sciq' is a classification task; list it under grid.classification"),
-        ("grid.generation.methods", ["bootstrap", "confidence"], "generation takes cross_entropy"),
+        ("grid.generation.methods", ["bootstrap", "confidence"], "generation has cross-entropy alone"),
         ("grid.preference.ceilings", [], "ceilings: must have at least one item"),
     ],
 )
@@ -190,7 +190,7 @@ def test_a_bad_method_stops_before_its_students(workspace: Workspace, key: str, 
             "not a whole",
         ),
         ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "naive", "0"], "damaged model"),
-        ("models/supervisor/reviews/xs/0/model/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
+        ("models/supervisor/reviews/xs/0/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
         ("runs/ceiling/reviews/m/naive/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
     ],
 )

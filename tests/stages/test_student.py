@@ -106,6 +106,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     files.write_json(files.CODE / "settings" / f"{kind}.json", {})
     for name in METHODS:
         files.write_json(files.CODE / "students" / f"{name}.json", {})
+    files.write_json(files.CODE / "settings" / f"{kind}.json", {})
     return kind
 
 

@@ -73,13 +73,16 @@ def run(name: str) -> dict[str, Any] | None:
 
 
 def _execute(command: str, environment: Mapping[str, str]) -> int:
-    """Run a stage's command, `python -m stages.…`; its exit code.
+    """Run a stage's command; its exit code.
 
-    In a fork of the server, whose arithmetic is that of embedded models; a hub model gets a process of its own.
+    `python -m stages.…` is run in a fork of the server, whose arithmetic is that of embedded models. Where a hub model
+    is among its arguments, and any other command, runs in a process of its own.
     """
-    _, _, module, *arguments = shlex.split(command)
-    if arithmetic.hub_models(Path("params.yaml")).intersection(arguments):
-        return subprocess.run([sys.executable, "-m", module, *arguments], env=environment, check=False).returncode
+    words = shlex.split(command)
+    is_script = words[:2] == ["python", "-m"] and words[2].startswith("stages.")
+    if not is_script or arithmetic.hub_models(Path("params.yaml")).intersection(words):
+        return subprocess.run(command, shell=True, env=environment, check=False).returncode
+    _, _, module, *arguments = words
     process = _server.Process(target=_run_script, args=(module, arguments, dict(environment)))
     process.start()
     process.join()
