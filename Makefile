@@ -2,38 +2,49 @@
 PYTHON ?= python3
 VENV := .venv
 JOBS ?= 2  # stages at a time; each takes about half a gigabyte
+# The build of torch: cpu, or cuda, which is PyPI's (3 GB with CUDA's libraries on Linux, a plain one elsewhere).
+TORCH ?= $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
+CPU_TORCH = $(shell grep -o '^torch==[0-9.]*' requirements-torch.lock)+cpu
+PIP := python -m pip install --quiet --disable-pip-version-check --no-deps
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite methods test lint
+.PHONY: reproduce suite methods check test lint lock
 
-reproduce: $(VENV)/runtime  ## rebuild every result, then compare it with the committed one
+reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce --jobs $(JOBS)
 	python -m w2s verdict
 
-suite: $(VENV)/runtime  ## the paper's three settings; leaves its grid in params.yaml
+suite: $(VENV)/installed  ## the paper's three settings; leaves its grid in params.yaml
 	python -m w2s reproduce --jobs $(JOBS) --grid grids/suite.yaml
 	python -m w2s verdict
 
-methods: $(VENV)/runtime  ## every method over five seeds; leaves its grid in params.yaml
+methods: $(VENV)/installed  ## every method over five seeds; leaves its grid in params.yaml
 	python -m w2s reproduce --jobs $(JOBS) --grid grids/methods.yaml
 	python -m w2s verdict
 
-test: $(VENV)/test
+check: lint  ## lint, types, and every test under a second
+	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not slow'
+
+test: $(VENV)/installed  ## all tests
 	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
-lint: $(VENV)/test
+lint: $(VENV)/installed
 	ruff check .
 	ruff format --check .
 	mypy
+
+lock:  ## renew requirements.lock and requirements-torch.lock after a change of pyproject.toml
+	$(PYTHON) tools/lock.py
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("w2s needs Python 3.11 or newer; say which: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/runtime: pyproject.toml | $(VENV)/bin/python
-	python -m pip install --quiet --disable-pip-version-check -e .
+# Nothing is resolved: the locks name every package with its version and hashes. The CPU build of torch has no hash, since
+# it comes from another index than PyPI; where pip finds none, PyPI's build runs without a GPU too.
+$(VENV)/installed: pyproject.toml requirements.lock requirements-torch.lock | $(VENV)/bin/python
+	$(PIP) --require-hashes -r requirements.lock
+	@test $(TORCH) = cpu && $(PIP) $(CPU_TORCH) 2>/dev/null && echo "installed $(CPU_TORCH)" || { set -x; \
+		$(PIP) --require-hashes -r requirements-torch.lock; }
+	$(PIP) --no-build-isolation -e .
 	touch $@
-
-$(VENV)/test: pyproject.toml | $(VENV)/bin/python
-	python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	touch $@ $(VENV)/runtime

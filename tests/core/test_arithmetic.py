@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from w2s.core import arithmetic
 
@@ -25,7 +26,6 @@ def environment_of(*arguments: str, **given: str) -> dict[str, str]:
 @pytest.mark.skipif(not arithmetic.has_avx2(), reason="needs a processor with AVX2")
 def test_embedded_models_are_pinned_and_hub_models_are_not() -> None:
     assert environment_of("reviews", "xs", "0") == arithmetic.PORTABLE
-    assert environment_of() == arithmetic.PORTABLE
     assert environment_of("sciq", "gpt2", "0") == {}
 
 
@@ -45,5 +45,25 @@ def test_a_processor_without_avx2_is_left_alone(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("text", ["", "models: [", "models: 3", "models: {a: 3}", "- 1"])
 def test_unreadable_parameters_are_for_others_to_refuse(tmp_path: Path, text: str) -> None:
     (tmp_path / "params.yaml").write_text(text)
-    assert arithmetic.hub_models(tmp_path / "params.yaml") == set()
-    assert arithmetic.hub_models(tmp_path / "nowhere.yaml") == set()
+    assert arithmetic.is_portable(["gpt2"], tmp_path / "params.yaml")
+    assert arithmetic.is_portable([], tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("ladder", "arguments", "portable"),
+    [
+        (["xs", "gpt2"], [], True),
+        (["gpt2"], [], False),
+        (["xs", "gpt2"], ["task", "xs", "0"], True),
+        (["xs", "gpt2"], ["task", "gpt2", "0"], False),
+        (["xs", "gpt2"], ["task", "xs", "gpt2", "naive", "0"], False),
+        (["gpt2"], ["task", "xs"], True),
+    ],
+)
+def test_a_hub_model_computes_as_its_processor_can(
+    tmp_path: Path, ladder: list[str], arguments: list[str], portable: bool
+) -> None:
+    file = tmp_path / "params.yaml"
+    models = {"xs": {"family": "embedded"}, "gpt2": {"family": "hub"}}
+    file.write_text(yaml.safe_dump({"grid": {"ladder": ladder}, "models": models}))
+    assert arithmetic.is_portable(arguments, file) is portable

@@ -131,6 +131,7 @@ def test_what_was_fetched_once_needs_no_hub(client: Client, revision: str) -> No
     assert client.fetch("lab/small", revision, HF_HUB_OFFLINE="1") == folder
 
 
+@pytest.mark.slow
 def test_a_cache_carried_over_needs_no_hub(client: Client, tmp_path: Path) -> None:
     """As docs/MODELS.md says: filled by `hf download` on another machine, without what nobody reads here."""
     files = [word for pattern in ("*.json", "*.txt", "tokenizer*", "*.safetensors") for word in ("--include", pattern)]

@@ -338,6 +338,7 @@ junk = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(place=st.sampled_from(places(CONTENT)), value=junk)
 def test_whatever_stands_anywhere_loads_or_is_reported_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, place: str, value: object

@@ -134,6 +134,7 @@ def predicted(out: Path) -> list[float]:
     return files.read_predictions(out / "predictions.parquet")["p"].to_pylist()
 
 
+@pytest.mark.slow
 def test_a_part_is_one_file_and_one_line(add: Add, tmp_path: Path, embedded_folder: Path) -> None:
     root = add("w2s.methods", "flip", PART)
     params = params_with(tmp_path, "odd", {"flip": {"every": 2}})
@@ -186,6 +187,7 @@ def example_of_contributing() -> tuple[str, dict[str, Any]]:
     return source, yaml.safe_load(line)["brier"]
 
 
+@pytest.mark.slow
 def test_a_loss_is_one_file_and_one_line(add: Add, tmp_path: Path, embedded_folder: Path) -> None:
     source, entry = example_of_contributing()
     root = add("w2s.methods.losses", "brier", source)

@@ -75,6 +75,7 @@ def test_the_budget_is_halved_until_the_attempt_fits(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().err.splitlines()[-1] == "out of memory: going on with 10 tokens a forward pass"
 
 
+@pytest.mark.slow
 def test_memory_that_does_not_hold_one_text_is_an_error() -> None:
     with pytest.raises(UserError, match=r"^out of memory with one text at a time; try tune: lora or"):
         Budget(16).retry_on_oom(out_of_memory)

@@ -233,6 +233,9 @@ def test_a_measure_serves_every_method_that_goes_at_the_same_speed(fresh: Worksp
 TWICE = """
 from w2s.methods.part import Part, Phase
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 
 class Twice(Part):
     phase = Phase.CHAIN

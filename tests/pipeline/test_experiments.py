@@ -5,7 +5,12 @@ import io
 import json
 import time
 
+import pytest
+
 from tests.pipeline.conftest import Workspace
+
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
 
 METHOD = "method-classification@confidence"
 STUDENT = "student-classification@reviews-xs-m-confidence-0"

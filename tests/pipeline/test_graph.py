@@ -148,7 +148,7 @@ def test_code_dependencies_are_fingerprints(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["supervise", "label", "ceiling", "control", "student"])
 def test_parameters_come_through_what_lies_in_dependencies(name: str) -> None:
-    """What such a stage reads of params.yaml beside its own params: each is in one of its deps, and made by its stage."""
+    """What such a stage reads of params.yaml beside its own params lies in one of its deps."""
     stage = STAGES[f"{name}-classification"]
     deps = set(stage["deps"])
     model = "weak" if name in ("supervise", "label") else "strong"
@@ -215,6 +215,7 @@ def replace(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new, 1))
 
 
+@pytest.mark.slow
 def test_words_about_code_change_no_fingerprint(
     params: Params, before: dict[str, dict[str, str]], copied: Path
 ) -> None:
@@ -230,6 +231,7 @@ def test_words_about_code_change_no_fingerprint(
     assert changed(before, fingerprints(params, copied)) == set()
 
 
+@pytest.mark.slow
 def test_docstrings_change_what_quotes_them_only(
     params: Params, before: dict[str, dict[str, str]], copied: Path
 ) -> None:

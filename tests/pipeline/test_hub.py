@@ -11,6 +11,9 @@ from tests.data.tasks.fixtures import fill
 from tests.pipeline.conftest import ROOT, Workspace, checkout
 from w2s.core import checks
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 TASKS = ["sciq", "boolq"]
 NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
 MODELS = {"gpt2": {}, "qwen3": {"tune": "head"}, "bert": {}, "llama": {"tune": "lora", "keep": "full"}}

@@ -14,6 +14,9 @@ from w2s.core.checks import load
 from w2s.pipeline.cost.plan import Status
 from w2s.pipeline.cost.survey import survey
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 KEPT, CACHED, RUN = Status
 CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")
 NAIVE = ("student", "reviews", "xs", "m", "naive", "0")

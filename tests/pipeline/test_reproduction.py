@@ -14,6 +14,9 @@ from torch import Tensor
 
 from w2s.core.params import Fraction
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 
 def brier(logits: Tensor, labels: Tensor, progress: float, *, weight: Fraction) -> Tensor:
     return weight * (logits.sigmoid() - labels).square().mean()

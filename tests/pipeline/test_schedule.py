@@ -9,9 +9,13 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 import yaml
 
 from tests.pipeline.conftest import Workspace
+
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
 
 STUDENTS = [f"student-classification@reviews-xs-m-{method}-0" for method in ("naive", "confidence")]
 

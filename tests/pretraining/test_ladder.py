@@ -86,6 +86,7 @@ def test_the_parameters_of_a_base_model_are_used(tmp_path: Path) -> None:
     assert rates == pytest.approx([0.01 * 20 / 21, 0], abs=1e-4), "still rising at half way"
 
 
+@pytest.mark.slow
 def test_pretraining_learns_the_language_and_repeats_to_the_bit(tmp_path: Path) -> None:
     for name in ("one", "two"):
         torch.rand(3)  # whatever happened before

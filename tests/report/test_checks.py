@@ -18,6 +18,7 @@ def checks_of(made: Experiment) -> dict[str, Check]:
     return {check.claim.replace("\u202f", " "): check for check in found}
 
 
+@pytest.mark.slow
 def test_a_sound_ladder(one: Experiment) -> None:
     assert {claim: check.status for claim, check in checks_of(one).items()} == {RISES: "holds", CHANCE: "holds"}
 
@@ -36,6 +37,7 @@ def test_wide_intervals_leave_everything_undecided(tmp_path: Path) -> None:
     assert {check.status for check in checks_of(made).values()} == {"undecided"}
 
 
+@pytest.mark.slow
 def test_ladders_are_checked_in_every_setting(three: Experiment) -> None:
     found = checks_of(three)
     where = {claim: {evidence.where.split(" · ")[0] for evidence in check.evidence} for claim, check in found.items()}

@@ -42,11 +42,13 @@ def heights(figure: Figure) -> dict[str, list[float]]:
     return {axes.get_title("left"): [bar.get_height() for bar in axes.patches] for axes in figure.axes}
 
 
+@pytest.mark.slow
 def test_the_same_tables_give_the_same_bytes(one: Experiment) -> None:
     again = read_tables(one.folder / "reports")
     assert figures.draw(one.tables, one.grid) == figures.draw(again, one.grid)
 
 
+@pytest.mark.slow
 def test_files_are_whole_small_and_without_a_date(three: Experiment) -> None:
     found = {figure.name: figure for figure in figures.draw(three.tables, three.grid)}
     assert found.keys() == set(FIGURES)
@@ -57,12 +59,14 @@ def test_files_are_whole_small_and_without_a_date(three: Experiment) -> None:
         assert len(figure.svg) < 400_000
 
 
+@pytest.mark.slow
 def test_figures_without_rows_are_left_out(tmp_path: Path) -> None:
     made = experiment(tmp_path, GENERATION)
     found = {figure.name for figure in figures.draw(made.tables, made.grid)}
     assert found == set(FIGURES) - {"calibration", "saliency"}
 
 
+@pytest.mark.slow
 def test_a_figure_is_added_by_one_file(one: Experiment, toy: Path) -> None:
     found = [(figure.section, figure.name) for figure in figures.draw(one.tables, one.grid)]
     assert found[:3] == [("overview", "toy"), ("overview", "widest_gap"), ("overview", "scaling")]
@@ -74,6 +78,7 @@ def test_a_section_that_the_page_has_not_is_refused(one: Experiment, toy: Path) 
         figures.draw(one.tables, one.grid)
 
 
+@pytest.mark.slow
 def test_a_large_grid_is_drawn(tmp_path: Path) -> None:
     accuracy = {"a": 0.55, "b": 0.6, "pythia-160m": 0.7, "d": 0.8, "e": 0.9}
     made = experiment(
@@ -158,6 +163,7 @@ def test_rows_are_named_and_filled_where_they_are_significant(tmp_path: Path) ->
     assert [mark.get_markerfacecolor() != "white" for mark in marks] == [row["significant"] == 1 for row in rows]
 
 
+@pytest.mark.slow
 def test_a_difference_far_off_is_an_arrow_with_its_value(tmp_path: Path) -> None:
     """It would squeeze all others; a zero that is far off stays on the axis, since it is what differences are from."""
     shares = {"naive": 0.3, "few-shot": -1, "near": 0.31, "close": 0.29, "even": 0.3, "evener": 0.3, "other": 0.32}

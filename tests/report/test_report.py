@@ -84,6 +84,7 @@ def project(one: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_page_is_well_formed_and_loads_nothing_but_its_figures(three: Experiment) -> None:
     found = page(three)
     assert found.sources == [f"figures/{figure.name}.svg" for figure in figures.draw(three.tables, three.grid)]
@@ -97,6 +98,7 @@ def test_the_page_is_well_formed_and_loads_nothing_but_its_figures(three: Experi
     assert len(found.ids) == len(set(found.ids))
 
 
+@pytest.mark.slow
 def test_text_of_parameters_is_escaped(one: Experiment) -> None:
     assert "[<reviews>]" in page(one).text("environment")
 
@@ -117,6 +119,7 @@ def test_a_figure_of_one_file_stands_on_the_page(one: Experiment, toy: Path) -> 
     assert "One point a cell." in found.text("header")
 
 
+@pytest.mark.slow
 def test_undefined_pgr_is_flagged_with_its_reason(tmp_path: Path) -> None:
     made = experiment(tmp_path, Cells(accuracy=ACCURACY | {"s": 0.87}))
     (reason,) = {row["reason"] for row in made.tables["pgr"] if row["pgr"] is None}
@@ -127,6 +130,7 @@ def test_undefined_pgr_is_flagged_with_its_reason(tmp_path: Path) -> None:
     assert found.text("cells").count("n/a: gap of") == len(cells) > 0
 
 
+@pytest.mark.slow
 def test_numbers_of_the_tables_stand_on_the_page(one: Experiment) -> None:
     found = page(one)
     (row,) = one.tables["pgr"].select(weak="xs", strong="l", method="confidence")
@@ -138,12 +142,14 @@ def test_numbers_of_the_tables_stand_on_the_page(one: Experiment) -> None:
         assert f"{100 * row['probe']:.1f} %" in found.text("saliency")
 
 
+@pytest.mark.slow
 def test_pretraining_leakage_is_noted_where_it_shows(one: Experiment, tmp_path: Path) -> None:
     assert "Pretraining leakage" in page(one).text("controls")
     without = experiment(tmp_path, Cells(weak=["xs"], strong=["l"], zero_shot=0.6))
     assert "Pretraining leakage" not in page(without).text()
 
 
+@pytest.mark.slow
 def test_three_settings_on_one_page(three: Experiment) -> None:
     found = page(three)
     for name in ("reviews (classification)", "preferences (preference)", "endgames (generation)"):
@@ -156,6 +162,7 @@ def test_three_settings_on_one_page(three: Experiment) -> None:
     assert "verdict word" in found.text("numbers")
 
 
+@pytest.mark.slow
 def test_what_texts_of_another_task_tell_is_not_claimed(tmp_path: Path) -> None:
     made = experiment(tmp_path, Cells(tasks=["reviews"], recovered=PREFERENCE.recovered))
     assert "verdict word" not in page(made).text()
@@ -167,6 +174,7 @@ def test_of_answers_in_words_nothing_is_said_that_needs_probabilities(tmp_path: 
         assert word not in text, word
 
 
+@pytest.mark.slow
 def test_claims_stand_with_verdict_and_effect(one: Experiment) -> None:
     text = page(one, {"rule": "The rule.", "claims": [claim()]}).text("claims")
     for part in ("The rule.", "Students win.", "section 4.2", "holds", "+8.1 points [+6.0, +10.2]", "By this."):
@@ -174,6 +182,7 @@ def test_claims_stand_with_verdict_and_effect(one: Experiment) -> None:
     assert "not tested" not in text.lower()
 
 
+@pytest.mark.slow
 def test_claims_that_are_not_tested_are_one_list_by_reason(one: Experiment) -> None:
     rows = [
         claim(),
@@ -196,6 +205,7 @@ def test_simulated_supervisors_are_named(tmp_path: Path) -> None:
     assert "random-errors, hard-errors" in page(made).text("numbers")
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_same_bytes_twice_and_touches_nothing_else(project: Path) -> None:
     mine = project / "reports" / "figures" / "mine.txt"
     mine.parent.mkdir()
@@ -208,6 +218,7 @@ def test_the_stage_writes_the_same_bytes_twice_and_touches_nothing_else(project:
     assert {file: file.read_bytes() for file in (project / "reports").rglob("*") if file.is_file()} == written
 
 
+@pytest.mark.slow
 def test_no_figure_is_written_twice(project: Path) -> None:
     plot.main()
     html = (project / "reports/report.html").read_text(encoding="utf-8")

@@ -22,6 +22,7 @@ def test_a_supervisor_of_words_must_not_answer_by_probabilities(work: Path) -> N
         evaluate(params, Path("reports"))
 
 
+@pytest.mark.slow
 def test_row_order_does_not_matter_and_reruns_give_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -36,6 +37,7 @@ def test_row_order_does_not_matter_and_reruns_give_the_same_bits(
     assert written[0] == written[1]
 
 
+@pytest.mark.slow
 def test_another_task_or_leftover_changes_nothing(work: Path) -> None:
     both = parameters(tasks=["reviews", "other"], preference=PREFERENCES, generation=CHESS)
     make(work, both)

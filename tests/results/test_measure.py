@@ -196,6 +196,7 @@ def test_undefined_metrics_say_why(work: Path) -> None:
     assert found["student", "pgr"]["reason"] == "gap of 0.00 points is under 5"
 
 
+@pytest.mark.slow
 def test_a_full_grid_is_light_and_its_start_imports_nothing_heavy(work: Path) -> None:
     """24 cells × 4,000 examples × 1,000 replicates: under 700 MB, measured in a process."""
     make(work, parameters(resamples=1000, weak=["xs", "s"], strong=["m", "l"]), examples=4000, snapshots=8)

@@ -16,6 +16,7 @@ words = hnp.arrays(np.int64, N, elements=st.integers(0, 4))
 counts = hnp.arrays(float, (3, N), elements=st.integers(0, 4).map(float))
 
 
+@pytest.mark.slow
 @given(coarse, truths, counts)
 def test_auroc_is_scikit_learns_with_weights_and_ties(p: np.ndarray, truth: np.ndarray, weights: np.ndarray) -> None:
     truth[:2], weights[:, :2] = (0, 1), 1  # both classes

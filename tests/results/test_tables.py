@@ -17,6 +17,7 @@ from w2s.results.measure import TaskMeasurements, TaskSummary
 from w2s.results.statistics import holm
 
 
+@pytest.mark.slow
 def test_each_cell_is_what_its_own_files_say(work: Path) -> None:
     params = three_settings()
     make(work, params)

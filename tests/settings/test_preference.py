@@ -61,6 +61,7 @@ def judge(request: pytest.FixtureRequest) -> Judge:
     return setting_of(folder, "preference"), model, reward
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_p_is_the_logistic_of_the_difference_of_rewards(judge: Judge, pairs: list[tuple[str, str, bool]]) -> None:
     setting, model, reward = judge
@@ -77,6 +78,7 @@ def test_rewards_differ(judge: Judge) -> None:
     assert min(abs(one - other) for one, other in itertools.combinations(rewards, 2)) > 0.001
 
 
+@pytest.mark.slow
 @given(pairs)
 def test_swapping_any_pairs_flips_their_signs_and_no_other_bit(
     judge: Judge, pairs: list[tuple[str, str, bool]]

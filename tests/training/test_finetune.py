@@ -156,6 +156,7 @@ def predicted(folder: Path) -> np.ndarray:
     return table[table.column_names[-1]].to_numpy().reshape(-1, 25)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [None, CONFIDENCE], ids=["cross_entropy", "confidence"])
 @pytest.mark.parametrize("name", ["embedded_folder", "gpt2_folder"])
 @pytest.mark.parametrize("setting", BINARY)
@@ -173,6 +174,7 @@ def test_a_batch_may_be_cut_into_any_parts(
         np.testing.assert_allclose(predicted(tmp_path / f"by {tokens}"), expected, rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["embedded", "llama"])
 def test_a_batch_of_answers_may_be_cut_into_any_parts(
     run: Run, tmp_path: Path, speakers: dict[str, Path], name: str
@@ -186,6 +188,7 @@ def test_a_batch_of_answers_may_be_cut_into_any_parts(
         assert np.array_equal(predicted(tmp_path / "cut"), predicted(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", [*BINARY, "generation"])
 def test_finetuning_is_a_plain_loop(run: Run, data: Path, tmp_path: Path, gpt2_folder: Path, setting: str) -> None:
     """Three updates by all examples: written out by the library alone, text by text, they end at the same model."""
@@ -272,6 +275,7 @@ TUNED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("setting", "tune"), TUNED)
 def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
     embedded_folder: Path, data: Path, setting: str, tune: str

@@ -27,12 +27,27 @@ CPUINFO = Path("/proc/cpuinfo")
 def pin(arguments: list[str], params: Path = Path("params.yaml")) -> None:
     """Set `PORTABLE` for a stage with these arguments, before any of the libraries is loaded.
 
-    Not for a hub model, which would be a multiple slower than its processor can; not where AVX2 is unknown; and what
-    the environment says already stays.
+    Not where AVX2 is unknown; and what the environment says already stays.
     """
-    if has_avx2() and not hub_models(params).intersection(arguments):
+    if has_avx2() and is_portable(arguments, params):
         for name, value in PORTABLE.items():
             os.environ.setdefault(name, value)
+
+
+def is_portable(arguments: list[str], params: Path = Path("params.yaml")) -> bool:
+    """Whether a stage with these arguments computes as any processor would: with embedded models only.
+
+    A hub model would be a multiple slower than its processor can. Without a model among the arguments, a grid of hub
+    models alone decides so, too.
+    """
+    try:
+        content = load(params.read_text(encoding="utf-8"), CSafeLoader)
+        families = {name: model["family"] for name, model in content["models"].items()}
+        named = [families[word] for word in arguments if word in families]
+        return "hub" not in named if named else any(families[name] != "hub" for name in content["grid"]["ladder"])
+    except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, AttributeError):
+        # What is wrong with params.yaml is not for here to say.
+        return True
 
 
 def has_avx2() -> bool:
@@ -40,12 +55,3 @@ def has_avx2() -> bool:
     if platform.machine() not in ("x86_64", "AMD64") or not CPUINFO.exists():
         return False
     return " avx2 " in CPUINFO.read_text()
-
-
-def hub_models(params: Path) -> set[str]:
-    """The names of the hub models in params.yaml; none where it cannot be read, which is not for here to say."""
-    try:
-        models = load(params.read_text(encoding="utf-8"), CSafeLoader)["models"]
-        return {name for name, model in models.items() if model.get("family") == "hub"}
-    except (OSError, UnicodeDecodeError, YAMLError, KeyError, TypeError, AttributeError):
-        return set()

@@ -75,12 +75,12 @@ def run(name: str) -> dict[str, Any] | None:
 def _execute(command: str, environment: Mapping[str, str]) -> int:
     """Run a stage's command; its exit code.
 
-    `python -m stages.…` is run in a fork of the server, whose arithmetic is that of embedded models. Where a hub model
-    is among its arguments, and any other command, runs in a process of its own.
+    `python -m stages.…` is run in a fork of the server if its arithmetic is that of the grid, as which the server was
+    started; anything else in a process of its own.
     """
     words = shlex.split(command)
     is_script = words[:2] == ["python", "-m"] and words[2].startswith("stages.")
-    if not is_script or arithmetic.hub_models(Path("params.yaml")).intersection(words):
+    if not is_script or arithmetic.is_portable(words) != arithmetic.is_portable([]):
         return subprocess.run(command, shell=True, env=environment, check=False).returncode
     _, _, module, *arguments = words
     process = _server.Process(target=_run_script, args=(module, arguments, dict(environment)))

@@ -54,6 +54,7 @@ def near(count: int, total: int) -> bool:
     return abs(count - total / 2) < 2 * total**0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIXTURES)
 def test_parts_share_no_group_and_the_seed_alone_decides(name: str, read: Read) -> None:
     examples = read(name)
@@ -69,6 +70,7 @@ def test_parts_share_no_group_and_the_seed_alone_decides(name: str, read: Read) 
     assert {example.id for example in other} == {example.id for example in examples}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hh_rlhf_helpful", "hh_rlhf_harmless"])
 def test_the_order_of_a_pair_does_not_predict_which_is_better(name: str, read: Read) -> None:
     examples = read(name)
@@ -170,6 +172,7 @@ def test_answers_are_legal_moves_in_the_position_shown(notation: str, read: Read
     assert len({example.group for example in examples}) in range(ROWS // 2 - 5, ROWS // 2 + 1)
 
 
+@pytest.mark.slow
 def test_ratings_choose_puzzles(read: Read) -> None:
     rated = {row["PuzzleId"]: row["Rating"] for row in _rows("lichess", "train")}
     found = {example.id for example in read("lichess", rating_min=1000, rating_max=2000)}
@@ -185,6 +188,7 @@ def test_puzzles_with_several_mates_are_left_out() -> None:
     assert list(lichess.questions(row | {"FEN": "7k/5ppp/8/8/8/8/8/RR4K1 b - - 0 1"}, "san")) == []
 
 
+@pytest.mark.slow
 def test_mates_are_those_of_the_rules() -> None:
     rng = random.Random(0)
     found = 0

@@ -103,6 +103,7 @@ def test_every_document_tells_the_truth() -> None:
             board.pop()
 
 
+@pytest.mark.slow
 def test_headers_tell_how_often_the_mate_is_found() -> None:
     documents = [document.split() for document in written.documents(corpus(documents=30_000))]
     found, count = Counter(words[0] for words in documents if words[12] == "#"), Counter(w[0] for w in documents)
@@ -123,6 +124,7 @@ def classes(boards: list[list[str]]) -> set[frozenset[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_no_board_of_the_task_is_in_the_corpus_or_twice_even_turned_or_mirrored() -> None:
     large = corpus(documents=20_000)
     examples = drawn(1500, large)

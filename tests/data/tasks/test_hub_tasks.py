@@ -64,6 +64,7 @@ def test_every_hub_task_has_a_fixture() -> None:
     assert HUB.keys() == FIXTURES.keys()
 
 
+@pytest.mark.slow
 @every
 def test_texts_ask_a_yes_or_no_question_and_are_distinct(name: str, examples: dict[str, list[Example]]) -> None:
     assert len(examples[name]) >= ROWS
@@ -88,6 +89,7 @@ def test_parts_share_no_group_are_balanced_and_test_on_the_test_split(
         assert {example.origin for example in members} == {Origin.TEST if part == "test" else Origin.TRAIN}
 
 
+@pytest.mark.slow
 @every
 def test_the_seed_alone_decides(name: str, examples: dict[str, list[Example]]) -> None:
     assert drawn(name) == examples[name]

@@ -103,6 +103,7 @@ def test_choices_in_one_column(answer: str) -> None:
     assert drawn(file=file, **LISTED | {"answer": answer}) == drawn(file=file, **SPREAD)
 
 
+@pytest.mark.slow
 def test_a_file_of_its_own_for_the_test_part() -> None:
     shared = inferences(30, "both")
     examples = drawn(
@@ -116,6 +117,7 @@ def test_a_file_of_its_own_for_the_test_part() -> None:
     )
 
 
+@pytest.mark.slow
 def test_labels_may_be_numbers_or_truth_values_and_texts_are_grouped_alone() -> None:
     rows = [row | {"label": index % 4} for index, row in enumerate(inferences())]
     examples = drawn(file=save("mine.csv", rows), **LABELLED | {"positive": [1, 2]})

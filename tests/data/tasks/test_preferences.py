@@ -52,6 +52,7 @@ def near(count: int, total: int, share: float) -> bool:
     return abs(count - share * total) < 4 * (total * share * (1 - share)) ** 0.5
 
 
+@pytest.mark.slow
 def test_judges_mostly_like_the_happier_text() -> None:
     pairs = [(example, *verdicts(example)) for example in drawn(4000, corpus())]
     differ = [(example.answer, one) for example, one, two in pairs if one != two]
@@ -61,6 +62,7 @@ def test_judges_mostly_like_the_happier_text() -> None:
     assert near(sum(alike), len(alike), 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("alike", [0.0, 0.1, 0.5])
 def test_a_share_of_the_pairs_is_alike(alike: float) -> None:
     pairs = [verdicts(example) for example in drawn(2000, corpus(), alike=alike)]

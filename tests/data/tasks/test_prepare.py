@@ -65,6 +65,7 @@ def prepare(task: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=env, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "source", "counts"),
     [
@@ -98,6 +99,7 @@ def test_parts_and_their_source_are_written(repository: Path, task: str, source:
         assert sum(truth["p"].to_pylist()) * 2 == count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["preferences", "hh_rlhf_helpful"])
 def test_pairs_are_written(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
@@ -108,6 +110,7 @@ def test_pairs_are_written(repository: Path, task: str) -> None:
         assert sum(truth["p"].to_pylist()) * 2 == len(truth) >= 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["endgames", "lichess"])
 def test_puzzles_are_written(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
@@ -120,6 +123,7 @@ def test_puzzles_are_written(repository: Path, task: str) -> None:
         assert len(answers) == count >= 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["sciq", "hh_rlhf_helpful"])
 def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
@@ -129,6 +133,7 @@ def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str
     assert texts["id"].to_pylist() == [digest(text) for text in texts["text"].to_pylist()]
 
 
+@pytest.mark.slow
 def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
     assert prepare("preferences").returncode == 0
     texts = files.read(files.texts("preferences"), files.strings("id", "text"))["text"].to_pylist()
@@ -139,6 +144,7 @@ def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
         assert not any(text.startswith(tuple(shown)) for text in texts)
 
 
+@pytest.mark.slow
 def test_reviews_are_written_as_before(repository: Path) -> None:
     assert prepare("reviews").returncode == 0
     written = json.loads(files.source("reviews").read_text())
@@ -147,6 +153,7 @@ def test_reviews_are_written_as_before(repository: Path) -> None:
     assert len(pq.read_table(files.inputs("reviews", "test"))) == 60
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "options", "told"),
     [

@@ -121,6 +121,7 @@ def slope(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 
     return z.grad.numpy()
 
 
+@pytest.mark.slow
 @given(batches, st.floats(0.1, 2), st.floats(0.1, 2))
 def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> None:
     """The target is the normalised product of powers, and a constant."""
@@ -134,6 +135,7 @@ def test_product(batch: list[tuple[float, float]], weak: float, own: float) -> N
     np.testing.assert_allclose(slope(product, logits, labels, weak=weak, own=own), expected, rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 @given(batches, fractions, st.floats(0.1, 2), st.floats(0.01, 1))
 def test_entropy(batch: list[tuple[float, float]], progress: float, weight: float, warmup: float) -> None:
     logits, labels = arrays(batch)
@@ -159,6 +161,7 @@ def test_window(batch: list[tuple[float, float]], radius: float) -> None:
     np.testing.assert_allclose(slope(window, logits, labels, radius=radius), expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(batches)
 def test_kl(batch: list[tuple[float, float]]) -> None:
     """Against PyTorch's own, between two distributions over yes and no; 0 where they are one."""
@@ -199,6 +202,7 @@ def value(loss: Loss, logits: np.ndarray, labels: np.ndarray, progress: float = 
     return loss(torch.tensor(logits), torch.tensor(labels), progress, **options).item()
 
 
+@pytest.mark.slow
 @given(losses, soft, fractions, st.randoms(use_true_random=False))
 def test_order_does_not_matter(loss: Loss, batch: list[tuple[float, float]], progress: float, random: Random) -> None:
     logits, labels = arrays(batch)
@@ -208,12 +212,14 @@ def test_order_does_not_matter(loss: Loss, batch: list[tuple[float, float]], pro
     np.testing.assert_allclose(found, slope(loss, logits, labels, progress)[order], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 @given(smooth, st.lists(st.tuples(st.floats(-5, 5), fractions), min_size=1, max_size=5), fractions)
 def test_slopes_are_finite_differences(loss: Loss, batch: list[tuple[float, float]], progress: float) -> None:
     logits, labels = map(torch.tensor, arrays(batch))
     assert torch.autograd.gradcheck(lambda z: loss(z, labels, progress), logits.requires_grad_())
 
 
+@pytest.mark.slow
 @given(soft)
 def test_in_the_limit_they_are_cross_entropy(batch: list[tuple[float, float]]) -> None:
     logits, labels = arrays(batch)
@@ -266,6 +272,7 @@ def test_the_window_closes_on_both_sides_and_counts_all() -> None:
     assert value(window, np.log(odds), labels, radius=0.05) == 0
 
 
+@pytest.mark.slow
 @given(losses, st.lists(st.tuples(st.sampled_from([-100, -20, 0, 20, 100]), st.sampled_from([0, 0.5, 1])), min_size=1))
 def test_extreme_answers_leave_value_and_slope_finite(loss: Loss, batch: list[tuple[float, float]]) -> None:
     logits, labels = (column.astype(np.float32) for column in arrays(batch))
