@@ -1,1 +1,1 @@
-"""What an experiment would cost, told before anything is fetched or trained."""
+"""What an experiment would cost, estimated before anything is fetched or trained."""
