@@ -34,7 +34,8 @@ def write(found: dict[str, dict[str, str]], out: Path) -> None:
 def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     """The content of each file by its name; `root` is the repository. Raises `UserError` for an unknown module.
 
-    That is the digest of each source file, and with a setting the hyperparameters by which all models are finetuned.
+    That is the digest of each source file; with a setting the hyperparameters by which all models are finetuned, with
+    a ceiling its method, and with stage `evaluate` all methods.
     """
     sources = Sources(root)
     found: dict[str, dict[str, Any]] = {}
@@ -55,8 +56,15 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
                 package, _, unknown_name = module.rpartition(".")
                 raise unknown(f"params.yaml: {where}", unknown_name, names(package)) from None
         found[name] = sources.digests(closure)
-        if name.startswith("settings/"):
-            found[name] = {"finetune": params.finetune.model_dump(), "code": found[name]}
+    # What several stages read of params.yaml lies beside the code that reads it.
+    methods_read = {name: method.model_dump() for name, method in params.methods.items()}
+    found["evaluate"] = {"methods": methods_read, "code": found["evaluate"]}
+    for name, content in found.items():
+        kind, _, entry = name.partition("/")
+        if kind == "settings":
+            found[name] = {"finetune": params.finetune.model_dump(), "code": content}
+        if kind == "ceilings":
+            found[name] = {"method": methods_read[entry], "code": content}
     return found
 
 
