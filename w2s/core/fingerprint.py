@@ -134,12 +134,12 @@ def _essence(node: object, quoted: bool) -> object:
     if not isinstance(node, ast.AST):
         return node
     fields = {name: value for name, value in ast.iter_fields(node) if name not in ("kind", "type_comment")}
-    quoted = None
+    docstring = None
     if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         text = ast.get_docstring(node, clean=False)
         if text is not None:
             fields["body"] = node.body[1:]
             if quoted and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                quoted = inspect.cleandoc(text)
+                docstring = inspect.cleandoc(text)
     kept = [[name, _essence(value, quoted)] for name, value in fields.items() if value is not None and value != []]
-    return [type(node).__name__, quoted, *kept]
+    return [type(node).__name__, docstring, *kept]
