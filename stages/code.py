@@ -11,6 +11,7 @@ from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.errors import unknown
 from w2s.core.fingerprint import Sources
+from w2s.core.grid import setting_blocks
 from w2s.core.params import Embedded, Params
 from w2s.core.registry import names
 from w2s.core.stage import run
@@ -35,7 +36,7 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     """The content of each file by its name; `root` is the repository. Raises `UserError` for an unknown module.
 
     That is the digest of each source file; with a setting the hyperparameters by which all models are finetuned, with
-    a ceiling its method, and with stage `evaluate` all methods.
+    a ceiling its method, and with stage `evaluate` the grid's methods.
     """
     sources = Sources(root)
     found: dict[str, dict[str, Any]] = {}
@@ -57,14 +58,15 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
                 raise unknown(f"params.yaml: {where}", unknown_name, names(package)) from None
         found[name] = sources.digests(closure)
     # What several stages read of params.yaml lies beside the code that reads it.
-    methods_read = {name: method.model_dump() for name, method in params.methods.items()}
-    found["evaluate"] = {"methods": methods_read, "code": found["evaluate"]}
+    in_grid = {name for block in setting_blocks(params.grid).values() for name in block.methods}
+    compared = {name: params.methods[name].model_dump() for name in sorted(in_grid)}
+    found["evaluate"] = {"methods": compared, "code": found["evaluate"]}
     for name, content in found.items():
         kind, _, entry = name.partition("/")
         if kind == "settings":
             found[name] = {"finetune": params.finetune.model_dump(), "code": content}
         if kind == "ceilings":
-            found[name] = {"method": methods_read[entry], "code": content}
+            found[name] = {"method": params.methods[entry].model_dump(), "code": content}
     return found
 
 

@@ -28,6 +28,9 @@ from w2s.settings.classification import Classification
 from w2s.settings.preference import Preference
 from w2s.training import finetune, texts
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 KEPT = Status.KEPT
 RUN = Status.RUN
 ORDER = [
@@ -232,9 +235,6 @@ def test_a_measure_serves_every_method_that_goes_at_the_same_speed(fresh: Worksp
 
 TWICE = """
 from w2s.methods.part import Part, Phase
-
-# Each of these runs for seconds.
-pytestmark = pytest.mark.slow
 
 
 class Twice(Part):

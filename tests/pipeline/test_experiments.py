@@ -18,7 +18,7 @@ STUDENT = "student-classification@reviews-xs-m-confidence-0"
 
 def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) -> None:
     output = workspace.run("dvc", "exp", "run", "-n", "half", "-S", "methods.confidence.loss.alpha_max=0.5")
-    assert workspace.stages_run(output) == {"code", METHOD, STUDENT, "evaluate", "plot"}
+    assert workspace.stages_run(output) == {"code", "check", METHOD, STUDENT, "evaluate", "plot"}
 
     shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
     half = next(row for row in shown if row["Experiment"] == "half")

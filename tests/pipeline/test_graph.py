@@ -338,7 +338,7 @@ def test_every_lookup_by_name_is_known() -> None:
 
 def test_a_module_that_is_missing_is_told(params: Params, copied: Path) -> None:
     (copied / "w2s/data/tasks/sciq.py").unlink()
-    with pytest.raises(UserError, match=r"^params.yaml: tasks.sciq.family: no module w2s.data.tasks.sciq"):
+    with pytest.raises(UserError, match=r"^params.yaml: tasks.sciq.family: unknown name 'sciq'"):
         fingerprints(params, copied)
 
 

@@ -112,7 +112,7 @@ def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
 
 def test_a_methods_option_reruns_its_students_only(workspace: Workspace) -> None:
     workspace.set("methods.confidence.loss.alpha_max", 0.5)
-    assert those(RUN) == {("code",), CONFIDENCE, ("method", "classification", "confidence")} | LAST
+    assert those(RUN) == {("code",), ("check",), CONFIDENCE, ("method", "classification", "confidence")} | LAST
     assert those(CACHED) == set()
 
 

@@ -9,13 +9,13 @@ import pytest
 
 from tests.pipeline.conftest import Workspace
 
+# Each of these runs for seconds.
+pytestmark = pytest.mark.slow
+
 BRIER = """
 from torch import Tensor
 
 from w2s.core.params import Fraction
-
-# Each of these runs for seconds.
-pytestmark = pytest.mark.slow
 
 
 def brier(logits: Tensor, labels: Tensor, progress: float, *, weight: Fraction) -> Tensor:
