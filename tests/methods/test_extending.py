@@ -105,8 +105,10 @@ def params_with(tmp_path: Path, name: str, entry: dict[str, Any]) -> Params:
 
 
 def made_anew(params: Params, name: str, root: Path) -> set[str]:
-    """Whose code is other than without the method `name` and its file: all that reruns because of it."""
-    before = code.fingerprints(params.model_copy(update={"methods": {"naive": Method()}}), ROOT)
+    """Whose code or methods are others than without the method `name`, its file and its place in the grid."""
+    naive_only = params.grid.classification.model_copy(update={"methods": ["naive"]})
+    grid = params.grid.model_copy(update={"classification": naive_only})
+    before = code.fingerprints(params.model_copy(update={"methods": {"naive": Method()}, "grid": grid}), ROOT)
     after = code.fingerprints(
         params.model_copy(update={"methods": {"naive": Method(), name: params.methods[name]}}), root
     )
@@ -143,7 +145,7 @@ def test_a_part_is_one_file_and_one_line(add: Add, tmp_path: Path, embedded_fold
     assert describe(method) == "flips one label in 2."
     assert methods.modules(method, on_truth=False) == ["w2s.methods.flip"]
     assert methods.modules(method, on_truth=True) == []
-    assert made_anew(params, "odd", root) == {"students/odd", "ceilings/odd"}
+    assert made_anew(params, "odd", root) == {"students/odd", "ceilings/odd", "evaluate"}
     assert "w2s/methods/flip.py" in code.fingerprints(params, root)["students/odd"]
     assert code.fingerprints(params, root)["ceilings/odd"] == {}
     item = {"task": "reviews", "weak": "xs", "strong": "l", "seed": "0"}
@@ -197,7 +199,7 @@ def test_a_loss_is_one_file_and_one_line(add: Add, tmp_path: Path, embedded_fold
     assert describe(method) == "minimises the squared distance of its predictions from the weak labels."
     assert methods.modules(method, on_truth=False) == ["w2s.methods.loss", "w2s.methods.losses.brier"]
     # The report quotes the loss.
-    assert made_anew(params, "brier", root) == {"students/brier", "ceilings/brier", "plot"}
+    assert made_anew(params, "brier", root) == {"students/brier", "ceilings/brier", "evaluate", "plot"}
     job = job_of(embedded_folder, tmp_path / "brier", batch_size=8)
     train(job, parts_of(method))
     rows = (tmp_path / "brier" / "live/plots/metrics/loss.tsv").read_text().splitlines()
