@@ -66,7 +66,7 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
         if kind == "settings":
             found[name] = {"finetune": params.finetune.model_dump(), "code": content}
         if kind == "ceilings":
-            found[name] = {"method": params.methods[entry].model_dump(), "code": content}
+            found[name] = {"method": methods.as_ceiling(params.methods[entry]).model_dump(), "code": content}
     return found
 
 

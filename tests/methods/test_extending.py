@@ -147,7 +147,7 @@ def test_a_part_is_one_file_and_one_line(add: Add, tmp_path: Path, embedded_fold
     assert methods.modules(method, on_truth=True) == []
     assert made_anew(params, "odd", root) == {"students/odd", "ceilings/odd", "evaluate"}
     assert "w2s/methods/flip.py" in code.fingerprints(params, root)["students/odd"]
-    assert code.fingerprints(params, root)["ceilings/odd"] == {}
+    assert code.fingerprints(params, root)["ceilings/odd"] == {"method": {"finetune": {}}, "code": {}}
     item = {"task": "reviews", "weak": "xs", "strong": "l", "seed": "0"}
     naive, odd = (
         list(stage_passes("student", item | {"method": name}, params, {"reviews": SIZES})) for name in ("naive", "odd")
