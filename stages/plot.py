@@ -1,10 +1,9 @@
 """Draw the figures and write the report from what `evaluate` measured."""
 
-import json
 from pathlib import Path
 
 from w2s.core import checks
-from w2s.core.files import atomic
+from w2s.core.files import atomic, read_json
 from w2s.core.stage import run
 from w2s.report import figures, report
 from w2s.report.environment import environment
@@ -18,7 +17,7 @@ def main() -> None:
     experiment = checks.load(PARAMS)
     reports = Path(experiment.grid.reports)
     tables = read_tables(reports)
-    claims = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
+    claims = read_json(reports / "claims.json")
     drawn = figures.draw(tables, ReportGrid.of(experiment, tables))
     for figure in drawn:
         with atomic(reports / "figures" / f"{figure.name}.svg") as file:

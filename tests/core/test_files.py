@@ -219,3 +219,16 @@ def test_a_failed_write_leaves_the_old_table(tmp_path: Path) -> None:
         files.write(file, LABELS, {"id": IDS, "p": ["not", "a", "number"]})
     assert np.array_equal(files.read_labels(file)["p"].to_numpy(), [0.1, 0.2, 0.3])
     assert list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(None, "no such file"), ("{", "not whole JSON"), ("\x00", "not whole")]
+)
+def test_json_that_is_not_there_or_not_whole_is_told_in_one_line(
+    tmp_path: Path, content: str | None, message: str
+) -> None:
+    path = tmp_path / "some.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match=rf"some\.json: {message}"):
+        files.read_json(path)

@@ -179,7 +179,12 @@ def write_predictions(
 
 def read_json(path: Path) -> Any:
     """What a stage wrote as JSON."""
-    return json.loads(_opened(path, Path.read_bytes))
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: not whole JSON; delete it and `dvc repro` again ({error})") from None
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-CODE = ("w2s", "stages", "params.yaml", "dvc.yaml", "pyproject.toml")
+CODE = ("w2s", "stages", "params.yaml", "dvc.yaml", "pyproject.toml", "requirements.lock", "requirements-torch.lock")
 PACKAGES = (
     "torch",
     "transformers",

@@ -4,13 +4,13 @@
 anew by `w2s readme`. Each view is one function from a report's folder to lines of Markdown.
 """
 
-import json
 import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
 from w2s.core.errors import UserError, unknown
+from w2s.core.files import read_json
 from w2s.report.formats import percent, signed
 from w2s.report.tables import Row, Table
 
@@ -95,7 +95,7 @@ def differences(reports: Path) -> list[str]:
 
 def claims(reports: Path) -> list[str]:
     """The paper's claims with their verdicts, effects in points and intervals, one column a setting."""
-    content = json.loads((reports / "claims.json").read_text(encoding="utf-8"))
+    content = read_json(reports / "claims.json")
     settings = list(dict.fromkeys(row["setting"] for row in content["claims"] if row["setting"]))
     rows = []
     for _, group in groupby(content["claims"], key=lambda row: row["id"]):

@@ -54,6 +54,8 @@ class Setting(ABC):
         self.hparams = hparams_for(params, task, model, params.methods[method] if method else None)
         prepare_torch(self.hparams.threads)
         self.tokenizer = load_tokenizer(self.base)
+        # Opened once: for a hub model this asks the hub's cache.
+        self.model_context = max_context(opened(AutoConfig, self.base))
         # Padding is masked, so any id will do.
         self.pad = self.tokenizer.pad_token_id or 0
 
@@ -64,8 +66,7 @@ class Setting(ABC):
     @property
     def max_context(self) -> int:
         """The most tokens of a text that are read."""
-        reads = max_context(opened(AutoConfig, self.base))
-        return int(min(self.hparams.context, reads, self.tokenizer.model_max_length))
+        return int(min(self.hparams.context, self.model_context, self.tokenizer.model_max_length))
 
     def with_hparams(self, **hparams: object) -> Self:
         """The same setting with other hyperparameters."""

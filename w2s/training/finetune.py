@@ -125,10 +125,10 @@ def finetuning_updates(
         for batch in epoch(lengths, setting.hparams.batch_size, rng):
             batch_items = [items[index] for index in batch]
             attempt = partial(_update, model, setting, batch_items, targets[batch], loss)
-            yield partial(_affordable, model, attempt)
+            yield partial(affordable, model, attempt)
 
 
-def _affordable(model: Head, attempt: Update, progress: float) -> Metrics:
+def affordable(model: Head, attempt: Update, progress: float) -> Metrics:
     """An update, repeated with smaller micro-batches when memory runs out."""
     return model.budget.retry_on_oom(partial(attempt, progress), reset=model.zero_grad)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Self
 
 import pyarrow as pa
+from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
 from w2s.core import files
+from w2s.core.determinism import generator
 from w2s.models.heads import Head
 from w2s.settings.base import Examples, LossFunction, Setting
 
@@ -38,8 +40,8 @@ class Job:
 
     def load(self, **hparams: object) -> Head:
         """The model as training starts, on this machine's device; `hparams` override those of the setting."""
-        from w2s.core.determinism import generator
-
+        # One model at a time: what went before this one is let go.
+        clear_device_cache(garbage_collection=True)
         setting = self.setting.with_hparams(**hparams)
         rng = generator("adapters", *self.rng_key[1:])
         model = setting.HEAD.load_base(self.start or setting.base, setting.hparams, rng, setting.base)

@@ -12,6 +12,7 @@ from w2s.models.batches import encode
 from w2s.models.heads import LanguageHead
 from w2s.settings.base import Setting
 from w2s.training.batching import epoch
+from w2s.training.finetune import affordable
 from w2s.training.loop import Metrics, Schedule, Update, train
 from w2s.training.next_token import next_token
 
@@ -36,15 +37,10 @@ def _updates(
     while True:
         for batch in epoch(lengths, setting.hparams.batch_size, rng):
             attempt = partial(_update, model, setting, [documents[index] for index in batch])
-            yield partial(_affordable, model, attempt)
+            yield partial(affordable, model, attempt)
 
 
-def _affordable(model: LanguageHead, attempt: partial[Metrics], progress: float) -> Metrics:
-    """An update, repeated with smaller micro-batches when memory runs out."""
-    return model.budget.retry_on_oom(attempt, reset=model.zero_grad)
-
-
-def _update(model: LanguageHead, setting: Setting, documents: list[list[int]]) -> Metrics:
+def _update(model: LanguageHead, setting: Setting, documents: list[list[int]], progress: float) -> Metrics:
     """Add the gradient of the mean over all tokens of these documents."""
     total = 0.0
     targets = sum(len(document) - 1 for document in documents)

@@ -1,7 +1,6 @@
 """The stages of the pipeline, and what the next run does with each."""
 
 import ast
-import json
 import shlex
 import time
 from collections.abc import Sequence
@@ -78,6 +77,6 @@ def _parts(task: str, params: Params, is_prepared: bool) -> Parts:
     source = files.source(task)
     texts = files.texts(task)
     if is_prepared and source.exists() and texts.exists():
-        counted: Parts = json.loads(source.read_text())["examples"]
+        counted: Parts = files.read_json(source)["examples"]
         return counted | {"texts": pq.read_metadata(texts).num_rows}
     return {part: getattr(params.split, part) for part in files.PARTS} | {"texts": 2 * params.split.student}
