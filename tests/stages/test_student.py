@@ -357,13 +357,17 @@ def test_few_shots_stand_before_every_question(kind: str) -> None:
     setting = setting_by("l")
     texts = files.read(files.inputs("mine", "student"), files.TEXTS)["text"].to_pylist()
     labels = read_weak("student")[KINDS[kind]]
-    order = torch.randperm(48, generator=generator("shots", *ORDER)).tolist()
+    rng = generator("shots", *ORDER)
+    order = torch.randperm(48, generator=rng).tolist()
     words = labels if kind == "generation" else ["yes" if p > 0.5 else "no" for p in labels]
     drawn = order[:4]
     if kind == "classification":
         # Half of each, of either those that were drawn first.
-        drawn = [index for word in ("yes", "no") for index in [i for i in order if words[i] == word][:2]]
-    lead = "".join(f"{texts[index]} {words[index]}\n\n" for index in sorted(drawn))
+        pairs = zip(*([i for i in order if words[i] == word][:2] for word in ("yes", "no")), strict=True)
+        drawn = [index for pair in pairs for index in pair]
+    # Shuffled: neither the file's order nor turns of yes and no.
+    drawn = [drawn[place] for place in torch.randperm(4, generator=rng).tolist()]
+    lead = "".join(f"{texts[index]} {words[index]}\n\n" for index in drawn)
     test = files.read(files.inputs("mine", "test"), files.TEXTS)
     (answers,) = predicted(made("few-shot"))
     assert answers.tolist() == setting.zero_shot(test, lead).tolist()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from w2s.core.errors import UserError
 from w2s.core.files import PARTS
 from w2s.core.params import Split
-from w2s.data.questions import Example, Origin
+from w2s.data.questions import Example, Origin, digest
 
 ALLOWED_PARTS = {
     Origin.TRAIN: ("supervisor", "student", "validation"),
@@ -16,12 +16,13 @@ ALLOWED_PARTS = {
 
 
 def divide(examples: Iterable[Example], split: Split, param_path: str) -> dict[str, list[Example]]:
-    """The parts of a task, in the order drawn; half of each is true, unless answers are texts.
+    """The parts of a task, each ordered by a hash of the ids; half of each is true, unless answers are texts.
 
     A new group goes to that part, of those its `origin` allows, which lacks most in proportion to its size in `split`;
     its other examples follow it there or are left out. So a task with too few examples for the split is divided in the
     split's proportions, and an endless one ends when all parts are full. Examples of test files are expected first:
-    then no group of theirs occurs in another part. Raises `UserError` when a part lacks a class altogether.
+    then no group of theirs occurs in another part. The order drawn would tell the truth: the rarer class is drawn to
+    the end, long after the other one is full. Raises `UserError` when a part lacks a class altogether.
     """
     sizes = {part: getattr(split, part) for part in PARTS}
     parts: dict[str, list[Example]] = {part: [] for part in PARTS}
@@ -44,7 +45,7 @@ def divide(examples: Iterable[Example], split: Split, param_path: str) -> dict[s
             if counts.total() == sum(sizes.values()):
                 break
     smallest = _smallest_classes(counts, sizes, param_path)
-    return {part: _first_of_each_class(members, smallest[part]) for part, members in parts.items()}
+    return {part: _ordered(_first_of_each_class(members, smallest[part])) for part, members in parts.items()}
 
 
 def _class(example: Example) -> bool | str:
@@ -76,3 +77,8 @@ def _first_of_each_class(examples: list[Example], count: int) -> list[Example]:
         if seen[_class(example)] <= count:
             kept.append(example)
     return kept
+
+
+def _ordered(examples: list[Example]) -> list[Example]:
+    """In an order that says nothing of the truth, nor of the order of a file."""
+    return sorted(examples, key=lambda example: digest(f"order/{example.id}"))

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 from pydantic import Field
 
 from w2s.core import files
@@ -47,9 +46,11 @@ class FewShot(Part):
 
         setting = job.setting
         examples = job.examples
-        order = torch.randperm(len(examples.labels), generator=generator("shots", *job.rng_key)).numpy()
-        # In the order of the file, which says nothing of answers.
-        chosen = np.sort(setting.balanced_order(order, examples.labels)[: self.shots])
+        rng = generator("shots", *job.rng_key)
+        order = torch.randperm(len(examples.labels), generator=rng).numpy()
+        chosen = setting.balanced_order(order, examples.labels)[: self.shots]
+        # Shuffled, since they come by turns labelled true and false.
+        chosen = chosen[torch.randperm(len(chosen), generator=rng).numpy()]
         shots = setting.format_shots(examples.inputs.take(chosen), examples.labels[chosen])
         lead = "".join(f"{shot}\n\n" for shot in shots)
         tokens = len(setting.tokenizer(lead)["input_ids"])
