@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from w2s.core.errors import UserError
+from w2s.core.stopwatch import compute
 
 
 def run(main: Callable[..., None]) -> None:
@@ -20,6 +21,7 @@ def run(main: Callable[..., None]) -> None:
         parser.add_argument(name, type=parameter.annotation)
     try:
         main(**vars(parser.parse_args()))
+        compute.report()
     except UserError as error:
         _fail(str(error))
     except (RuntimeError, MemoryError) as error:

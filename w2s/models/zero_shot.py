@@ -8,11 +8,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForMaskedLM, PreTrainedTokenizerBase
 
 from w2s.core.params import Finetune
+from w2s.core.stopwatch import compute
 from w2s.models import hardware, memory
 from w2s.models.batches import Budget, encode, pad_batch
 from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, width
 
 
+@compute
 @torch.no_grad()
 def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune, max_tokens: int) -> np.ndarray:
     """Logit of each word's first token right after each text: float64 [texts, words].

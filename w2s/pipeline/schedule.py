@@ -6,6 +6,7 @@ locked and cached is what `dvc repro` alone would have made.
 """
 
 import sys
+import time
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from graphlib import TopologicalSorter
@@ -18,15 +19,20 @@ from w2s.core.errors import UserError
 from w2s.pipeline import dvc, workers
 
 Entries = dict[str, dict[str, Any]]  # of dvc.lock, by stage
+Done = tuple[dict[str, Any] | None, float]  # what `workers.run` returns
 
 
 def reproduce(jobs: int) -> None:
-    """Bring every stage up to date; raises `UserError` after showing the failed stage's own last words."""
+    """Bring every stage up to date, and say how long it took.
+
+    Raises `UserError` after showing the failed stage's own last words.
+    """
+    start = time.perf_counter()
     with dvc.opened() as repo:
         upstream = dvc.upstream(repo)
     entries: Entries = {}
     try:
-        _run(upstream, jobs, entries)
+        computing = _run(upstream, jobs, entries)
     except workers.StageFailedError as error:
         print(error, file=sys.stderr)
         raise UserError("a stage failed; what it said stands above. Finished stages are kept") from None
@@ -35,17 +41,33 @@ def reproduce(jobs: int) -> None:
     finally:
         with dvc.opened() as repo:
             dvc.record(repo, entries)
+    print(*duration(time.perf_counter() - start, computing, jobs), sep="\n")
 
 
-def _run(upstream: dict[str, set[str]], jobs: int, entries: Entries) -> None:
-    """Run all stages, each after those it depends on; fills `entries` as they finish, whatever happens."""
+def duration(wall: float, computing: float, jobs: int) -> list[str]:
+    """How long a run took, beside the training and prediction in it, all in seconds."""
+    lines = [f"Reproduced in {wall:.0f} s; training and prediction of all stages that ran: {computing:.0f} s."]
+    if computing:
+        lines.append(f"With {jobs} at a time that is {wall * jobs / computing:.2f} × (their sum ÷ {jobs}).")
+    return lines
+
+
+def _run(upstream: dict[str, set[str]], jobs: int, entries: Entries) -> float:
+    """Run all stages, each after those it depends on; the sum of their seconds of training and prediction.
+
+    Fills `entries` as they finish, whatever happens.
+    """
+    computing = 0.0
     sorter = TopologicalSorter(upstream)
     sorter.prepare()
-    running: dict[Future[dict[str, Any] | None], str] = {}
+    running: dict[Future[Done], str] = {}
 
-    def collect(future: Future[dict[str, Any] | None]) -> None:
+    def collect(future: Future[Done]) -> None:
+        nonlocal computing
         name = running.pop(future)
-        if entry := future.result():
+        entry, seconds = future.result()
+        computing += seconds
+        if entry:
             entries[name] = entry
         sorter.done(name)
         bar.set_postfix_str(name)
@@ -63,3 +85,4 @@ def _run(upstream: dict[str, set[str]], jobs: int, entries: Entries) -> None:
             pool.shutdown(cancel_futures=True)
             for future in [future for future in running if not future.cancelled() and not future.exception()]:
                 collect(future)
+    return computing

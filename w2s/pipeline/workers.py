@@ -17,12 +17,12 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any
 
 import psutil
 
-from w2s.core import arithmetic, stage
+from w2s.core import arithmetic, stage, stopwatch
 from w2s.pipeline import dvc
 
 TAIL = 30  # lines of a failed stage's output that are shown
@@ -39,6 +39,7 @@ PRELOADED = [
 
 _runner: dvc.Runner
 _output: IO[bytes]
+_seconds: IO[str]  # where a stage reports its training and prediction
 _server = multiprocessing.get_context("forkserver")
 
 
@@ -48,7 +49,7 @@ class StageFailedError(Exception):
 
 def start() -> None:
     """Prepare this process, whose output from here on is kept apart."""
-    global _runner, _output
+    global _runner, _output, _seconds
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the stage's own process, too, and DVC reports that it failed.
     signal.signal(signal.SIGINT, lambda *_: None)
@@ -56,20 +57,28 @@ def start() -> None:
     _output = TemporaryFile()  # noqa: SIM115, open as long as this process
     os.dup2(_output.fileno(), sys.stdout.fileno())
     os.dup2(_output.fileno(), sys.stderr.fileno())
+    _seconds = NamedTemporaryFile("r")  # noqa: SIM115, likewise
+    os.environ[stopwatch.FILE] = _seconds.name
     _server.set_forkserver_preload(PRELOADED)
     dvc.run_commands_by(_execute)
     _runner = dvc.Runner(dvc.Repo(_wait_for_lock=True))
 
 
-def run(name: str) -> dict[str, Any] | None:
-    """Bring one stage up to date; its new entry for dvc.lock, or None. Raises `StageFailedError`."""
+def run(name: str) -> tuple[dict[str, Any] | None, float]:
+    """Bring one stage up to date; its new entry for dvc.lock, or None, and the seconds that it trained and predicted.
+
+    Raises `StageFailedError`.
+    """
     _output.seek(0)
     _output.truncate()
+    os.truncate(_seconds.name, 0)
     try:
-        return _runner.run(name)
+        entry = _runner.run(name)
     except dvc.DvcException:
         logging.getLogger("dvc").exception("")  # in DVC's own words
         raise StageFailedError(_tail()) from None
+    _seconds.seek(0)
+    return entry, float(_seconds.read() or 0)
 
 
 def _execute(command: str, environment: Mapping[str, str]) -> int:

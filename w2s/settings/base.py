@@ -17,6 +17,7 @@ from w2s.core import files
 from w2s.core.determinism import prepare_torch
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Finetune, Params
+from w2s.core.stopwatch import compute
 from w2s.models import hardware
 from w2s.models.checkpoints import load_tokenizer, max_context, opened
 from w2s.models.heads import Head
@@ -94,6 +95,7 @@ class Setting(ABC):
         answers = self.map_batches(self.answer_batch, model, items)
         return np.array(answers, self.LABELS.field(files.answer_column(self.LABELS)).type.to_pandas_dtype())
 
+    @compute
     def map_batches(self, function: Callable[..., np.ndarray], model: Any, items: Sequence[Item]) -> list[Any]:
         """`function(model, batch)` for every item, in batches that the model's memory budget allows."""
         model.eval()

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from w2s.core.determinism import prepare_torch
 from w2s.core.errors import UserError
 from w2s.core.params import Finetune
+from w2s.core.stopwatch import compute
 
 Metrics = dict[str, float]  # what is logged, by name
 # Adds the gradient of one batch, given the fraction of training done, in [0, 1); what it returns is logged.
@@ -53,6 +54,7 @@ class Schedule:
         return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1.0, self.steps - rising)))
 
 
+@compute
 def train(
     model: nn.Module,
     updates: Iterator[Update],
