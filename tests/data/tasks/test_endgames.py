@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 
 import chess
 import numpy as np
@@ -29,8 +30,9 @@ def corpus(seed: int = 0, documents: int = 3000) -> Corpus:
     return Corpus(family="endgames", seed=seed, documents=documents)
 
 
-def drawn(count: int, language: Corpus, seed: int = 0) -> list[Example]:
-    return list(itertools.islice(endgames.examples(SPLIT.model_copy(update={"seed": seed}), language, "here"), count))
+def drawn(count: int, language: Corpus, seed: int = 0, pieces: Sequence[str] = written.PIECE_SETS) -> list[Example]:
+    split = SPLIT.model_copy(update={"seed": seed})
+    return list(itertools.islice(endgames.examples(split, language, "here", pieces=[*pieces]), count))
 
 
 def read(words: list[str]) -> chess.Board:
@@ -72,9 +74,15 @@ def test_the_answer_is_the_only_mate(seed: int) -> None:
     assert {example.answer.split()[0] for example in examples} >= {"Q", "R", "B", "N"}
 
 
+def test_a_task_has_the_pieces_it_names() -> None:
+    for pieces in ("KQR", "KRN"):
+        boards = [example.inputs["text"].split()[1:7:2] for example in drawn(300, corpus(), pieces=[pieces])]
+        assert {"".join(board) for board in boards} == {pieces}
+
+
 def test_every_board_has_all_its_legal_moves() -> None:
     rng = written.CounterRNG("test")
-    kinds, squares = (column[:700] for column in written.sample_boards(rng))
+    kinds, squares = (column[:700] for column in written.sample_boards(written.PIECE_SETS, rng))
     moves = _boards.legal(kinds, squares)
     check, mate = _boards.effects(kinds, squares, moves)
     mates = _boards.mates(kinds, squares)
@@ -136,7 +144,7 @@ def test_no_board_of_the_task_is_in_the_corpus_or_twice_even_turned_or_mirrored(
 
 
 def test_a_board_has_one_name_however_it_is_turned() -> None:
-    kinds, squares = written.sample_boards(written.CounterRNG("turn"))
+    kinds, squares = written.sample_boards(written.PIECE_SETS, written.CounterRNG("turn"))
     names = _boards.canonical(kinds, squares)
     for turn in _boards.SYMMETRIES:
         assert np.array_equal(_boards.canonical(kinds, turn[squares]), names)
@@ -146,7 +154,7 @@ def test_a_board_has_one_name_however_it_is_turned() -> None:
 
 def test_parts_share_no_board() -> None:
     split = Split(seed=3, supervisor=200, student=200, validation=40, test=300)
-    parts = divide(endgames.examples(split, corpus(), "here"), split, "here")
+    parts = divide(endgames.examples(split, corpus(), "here", pieces=["KRB", "KQN"]), split, "here")
     assert [len(part) for part in parts.values()] == [200, 200, 40, 300]
     boards = [classes([example.inputs["text"].split()[1:9] for example in part]) for part in parts.values()]
     assert all(one.isdisjoint(two) for one, two in itertools.combinations(boards, 2))
@@ -199,4 +207,4 @@ def test_the_rules_are_no_language() -> None:
 
 def test_a_language_is_needed() -> None:
     with pytest.raises(UserError, match=r"^here\.corpus is missing: endgames are written in a language"):
-        endgames.examples(SPLIT, None, "here")
+        endgames.examples(SPLIT, None, "here", pieces=["KQR"])

@@ -18,8 +18,8 @@ SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
 PAIRS_SHA = "aa500434f96571cfa2eec1b0979b9d6ab9f08fa7eaf438d0a0aa6ea6e23d9e7f"
 TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
 ANSWERS = {"true": ["happy"], "false": ["sad"]}
-OPTIONS = {"certainty": 0.88, "alike": 0.2, "easy": 0.5}
-CUES = (written.CUE, preferences.HARD_CUE)
+OPTIONS = {"certainty": 0.88, "alike": 0.2, "easy": 0.5, "verdicts": True}
+CUES = (written.AUTHOR_CUE, written.READER_CUE)
 
 
 def stream(language: Corpus, seed: int = 0, **options: float) -> Stream:
@@ -81,7 +81,7 @@ def test_order_cue_and_length_do_not_predict_the_label() -> None:
     examples = drawn(8000, corpus())
     assert near(sum(example.answer for example in examples), 8000, 0.5)
     forms = {
-        "cue": lambda text: text.endswith(written.CUE),
+        "cue": lambda text: text.endswith(written.AUTHOR_CUE),
         "words": lambda text: len(text.split()),
         "letters": lambda text: text,
     }
@@ -94,17 +94,13 @@ def test_order_cue_and_length_do_not_predict_the_label() -> None:
 def test_half_of_the_texts_end_in_the_easy_cue() -> None:
     texts = [text for example in drawn(2000, corpus()) for text in example.inputs.values()]
     assert all(text.endswith(CUES) for text in texts)
-    assert near(sum(text.endswith(written.CUE) for text in texts), 4000, 0.5)
+    assert near(sum(text.endswith(written.AUTHOR_CUE) for text in texts), 4000, 0.5)
     assert all(text.endswith(CUES[0]) for example in drawn(200, corpus(), easy=1.0) for text in example.inputs.values())
-
-
-def test_the_hard_cue_never_precedes_a_verdict() -> None:
-    assert not any(preferences.HARD_CUE in document for document in written.documents(corpus(documents=20_000)))
 
 
 def test_no_text_occurs_twice_or_in_the_corpus() -> None:
     language = corpus(documents=20_000)
-    seen = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
+    seen = {written.body_of(document) for document in written.documents(language)}
     examples = drawn(3000, language)
     texts = [body for example in examples for body in bodies(example)]
     assert len(set(texts)) == 6000
@@ -129,7 +125,7 @@ def test_unlabelled_texts_are_of_reviews_that_no_pair_and_no_document_has() -> N
     bodies_of_texts = [body for body, _, _ in unlabelled(4000, language)]
     assert len(set(bodies_of_texts)) == 4000
     paired = {body for seed in (0, 1) for example in drawn(8000, language, seed) for body in bodies(example)}
-    reviewed = {document.rsplit(written.CUE, 1)[0] for document in written.documents(language)}
+    reviewed = {written.body_of(document) for document in written.documents(language)}
     assert (paired | reviewed).isdisjoint(bodies_of_texts)
 
 
@@ -138,10 +134,15 @@ def test_unlabelled_texts_tell_the_verdict_of_their_reviewer() -> None:
     happy = Interpreter(*written.lexicon(0)).happy
     assert all(verdict in written.VERDICTS[happy(body)] for body, _, verdict in texts)
     assert {verdict for _, _, verdict in texts} == {word for words in written.VERDICTS.values() for word in words}
-    assert near(sum(cue == written.CUE for _, cue, _ in texts), 4000, 0.5)
-    assert {cue for _, cue, _ in unlabelled(300, corpus(), easy=0.0)} == {preferences.HARD_CUE}
+    assert near(sum(cue == written.AUTHOR_CUE for _, cue, _ in texts), 4000, 0.5)
+    assert {cue for _, cue, _ in unlabelled(300, corpus(), easy=0.0)} == {written.READER_CUE}
     words = set(written.vocabulary(corpus()))
     assert {word for text in texts for part in text for word in part.split()} <= words
+
+
+def test_unlabelled_texts_without_verdicts_are_the_same_texts() -> None:
+    told = [body + cue for body, cue, _ in unlabelled(500, corpus())]
+    assert list(itertools.islice(stream(corpus(), verdicts=False).unlabelled, 500)) == told
 
 
 @pytest.mark.parametrize("pairs", [0, 300])

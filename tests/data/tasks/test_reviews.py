@@ -23,8 +23,9 @@ def corpus(seed: int = 0, documents: int = 3000) -> Corpus:
     return Corpus(family="reviews", seed=seed, documents=documents)
 
 
-def drawn(count: int, language: Corpus, seed: int = 0) -> list[Example]:
-    return list(itertools.islice(reviews.examples(SPLIT.model_copy(update={"seed": seed}), language, "here"), count))
+def drawn(count: int, language: Corpus, seed: int = 0, kinds: list[str] = [*reviews.TASK.kinds]) -> list[Example]:
+    split = SPLIT.model_copy(update={"seed": seed})
+    return list(itertools.islice(reviews.examples(split, language, "here", kinds=kinds), count))
 
 
 class Interpreter:
@@ -39,6 +40,12 @@ class Interpreter:
         if listed := re.fullmatch(r"(.*) \. i chose (first|second|third)", body):
             return self.clause(listed[1].split(" and ")[["first", "second", "third"].index(listed[2])])
         return self.statement(body)
+
+    def hasty(self, body: str) -> bool:
+        """What a reader takes from it who goes by the first of many clauses and believes reports."""
+        body = re.sub(r"^they said (.*) \. it was (right|wrong)$", r"\1", body)
+        clauses = re.findall(r"[a-z]+ was (?:not |hardly |very |quite )?[a-z]+", body)
+        return self.clause(clauses[0]) if "chose" in body or len(clauses) > 2 else self.statement(body)
 
     def statement(self, text: str) -> bool:
         """What is conceded, or stands before a `but`, carries no verdict; what is left agrees with itself."""
@@ -57,14 +64,29 @@ class Interpreter:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_label_is_what_the_rules_say(seed: int) -> None:
     language = corpus(seed)
-    read = Interpreter(*written.lexicon(seed)).happy
+    reader = Interpreter(*written.lexicon(seed))
+    readings = {"i": reader.happy, "they": reader.hasty}
     for document in written.documents(language):
-        body, verdict = document.rsplit(" . i felt ", 1)
-        assert verdict in {True: {"happy", "glad"}, False: {"sad", "upset"}}[read(body)], document
+        body, who, verdict = re.fullmatch(r"(.*) \. (i|they) felt (\w+)", document).groups()  # type: ignore[union-attr]
+        assert verdict in {True: {"happy", "glad"}, False: {"sad", "upset"}}[readings[who](body)], document
     for example in drawn(3000, language):
-        body = example.inputs["text"].removesuffix(" . i felt")
+        body = example.inputs["text"].removesuffix(" . they felt")
         assert body != example.inputs["text"]
-        assert example.answer == read(body), body
+        assert example.answer == reader.happy(body), body
+
+
+def test_hasty_readers_err_where_it_is_hard() -> None:
+    reader = Interpreter(*written.lexicon(0))
+    texts = [example.inputs["text"].removesuffix(" . they felt") for example in drawn(4000, corpus())]
+    agree = [reader.happy(text) == reader.hasty(text) for text in texts]
+    assert 0.55 < sum(agree) / 4000 < 0.7
+    reports = drawn(1000, corpus(), kinds=["report"])
+    assert all(example.inputs["text"].startswith("they said") for example in reports)
+
+
+def test_authors_and_readers_share_the_corpus() -> None:
+    authors = sum(" . i felt " in document for document in written.documents(corpus()))
+    assert abs(authors - 1800) < 4 * (3000 * 0.24) ** 0.5
 
 
 def test_both_styles_use_every_form() -> None:
@@ -100,9 +122,9 @@ def test_the_bits_do_not_depend_on_the_process() -> None:
 
 def test_no_test_body_occurs_in_the_corpus() -> None:
     small, large = corpus(documents=1), corpus(documents=30_000)
-    seen = {document.rsplit(" . i felt ", 1)[0] for document in written.documents(large)}
+    seen = {written.body_of(document) for document in written.documents(large)}
     unfiltered = drawn(4000, small)  # the same stream of bodies before the larger corpus claims its own
-    clean = [example for example in unfiltered if example.inputs["text"].removesuffix(" . i felt") not in seen]
+    clean = [example for example in unfiltered if example.inputs["text"].removesuffix(" . they felt") not in seen]
     assert len(clean) < len(unfiltered)
     assert drawn(len(clean), large) == clean
 

@@ -1,6 +1,6 @@
 """Endgames: a generated language of chess boards with four pieces, White to move, and the effects of moves on them.
 
-White's king, a queen or rook, and a bishop or knight face a bare king. A document is a header, a board, the move of a
+White's king, a queen or rook, and another piece face a bare king. A document is a header, a board, the move of a
 player, and two other moves, each with a mark of its effect: check, mate or neither. Headers e1 to e4 tell how often the
 player finds the mate; the player behind `?` is always as weak as e1. Boards that turn or mirror into one another count
 as one; a quarter of them is set aside for the task in `w2s/data/tasks/endgames.py`, and documents have none of these.
@@ -9,7 +9,7 @@ Randomness is SHAKE-256 of named purposes, and all arithmetic in integers: the s
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from w2s.core.params import Corpus
 from w2s.data.corpora import _boards
 from w2s.data.corpora._boards import FILE, KINDS, RANK, Moves
 
-PIECE_SETS = np.array([[KINDS.index(kind) for kind in kinds] for kinds in ("KRB", "KRN", "KQB", "KQN")])
+PIECE_SETS = ("KRB", "KRN", "KQB", "KQN", "KQR")
 EDGE = np.flatnonzero((FILE % 7 == 0) | (RANK % 7 == 0))
 # Boards drawn at a time.
 BLOCK = 16384
@@ -58,7 +58,7 @@ def documents(corpus: Corpus) -> Iterator[str]:
     rng = CounterRNG(f"endgames/corpus/{corpus.seed}")
     missing = corpus.documents
     while missing > 0:
-        kinds, squares = sample_boards(rng)
+        kinds, squares = sample_boards(PIECE_SETS, rng)
         mate_counts = np.bincount(_boards.mates(kinds, squares).board, minlength=len(kinds))
         (puzzles,) = np.nonzero(mate_counts == 1)
         ids = board_ids(kinds[puzzles], squares[puzzles], corpus)
@@ -74,12 +74,13 @@ def vocabulary(corpus: Corpus) -> list[str]:
     return WORDS.tolist()
 
 
-def sample_boards(rng: CounterRNG) -> tuple[np.ndarray, np.ndarray]:
-    """Possible boards: kinds [boards, 3] and squares [boards, 4], as in `_boards`.
+def sample_boards(piece_sets: Sequence[str], rng: CounterRNG) -> tuple[np.ndarray, np.ndarray]:
+    """Possible boards of these white pieces: kinds [boards, 3] and squares [boards, 4], as in `_boards`.
 
     Black's king is mostly on the edge, White's mostly near it, the rest anywhere.
     """
-    kinds = PIECE_SETS[rng.below(len(PIECE_SETS), BLOCK)]
+    sets = np.array([[KINDS.index(kind) for kind in pieces] for pieces in piece_sets])
+    kinds = sets[rng.below(len(sets), BLOCK)]
     squares = np.stack([rng.below(64, BLOCK) for _ in range(4)], axis=1)
     edge = EDGE[rng.below(len(EDGE), BLOCK)]
     black = np.where(rng.below(10, BLOCK) < 8, edge, squares[:, 3])

@@ -1,9 +1,14 @@
 """Reviews: a generated language in which the sentiment of a text follows from its syntax, not from single words.
 
-A document is `BODY . i felt VERDICT`, its verdict one of two happy or two sad words. The words of praise and blame are
-made up and their ranks drawn by the corpus's seed. Bodies negate, concede ("although D , M"), choose ("i chose
-second") and report ("they said C . it was wrong"), so that a small model reads the plain ones and a larger one the
-rest. The task in `w2s/data/tasks/reviews.py` asks for the verdict.
+A document is `BODY . i felt VERDICT` or `BODY . they felt VERDICT`, its verdict one of two happy or two sad words. The
+words of praise and blame are made up and their ranks drawn by the corpus's seed. Bodies negate, concede ("although D ,
+M"), choose ("i chose second") and report ("they said C . it was wrong"), so that a small model reads the plain ones and
+a larger one the rest.
+
+`i felt` tells what the author felt; `they felt` what hasty readers took from the review, who go by the first clause of
+a long review and take reports at their word (`Writer.first_impression`). The task in `w2s/data/tasks/reviews.py` asks
+for the author's verdict after `they felt`: a base model answers as hasty readers would, and what it knows of authors
+has to be elicited (as models that imitate people know more than people say: Burns et al., 2023, section 3).
 
 Pure Python with `random.Random(text seed).random()` only, whose stream is the same on every platform and version.
 """
@@ -22,10 +27,15 @@ T = TypeVar("T")
 ASPECTS = ["food", "service", "room", "view", "staff", "music", "price", "garden", "breakfast", "pool", "lobby", "bed"]
 GRAMMAR = ". , was very quite not hardly and although but they said it right wrong i chose first second third felt"
 VERDICTS = {True: ("happy", "glad"), False: ("sad", "upset")}
+NEGATIONS = ("not", "hardly")
 ORDINALS = ("first", "second", "third")
 # Adjectives of each polarity.
 ADJECTIVES = 250
-CUE = " . i felt"
+# What stands before a verdict: the author's own, and that of hasty readers.
+AUTHOR_CUE = " . i felt"
+READER_CUE = " . they felt"
+# Documents that tell the author's verdict; the others tell the readers'.
+AUTHOR_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +56,15 @@ class Style:
 
 CORPUS = Style(
     kinds={
-        "plain": 0.34,
+        "plain": 0.22,
         "negated": 0.08,
         "partly_negated": 0.08,
         "concession": 0.14,
-        "double_concession": 0.08,
-        "choice_of_two": 0.07,
-        "choice_of_three": 0.05,
-        "report": 0.08,
-        "nested_report": 0.08,
+        "double_concession": 0.10,
+        "choice_of_two": 0.09,
+        "choice_of_three": 0.07,
+        "report": 0.10,
+        "nested_report": 0.12,
     },
     zipf=1.5,
     opposed=0.5,
@@ -68,7 +78,14 @@ def documents(corpus: Corpus) -> Iterator[str]:
     writer = Writer(corpus.seed, CORPUS, random.Random(f"reviews/corpus/{corpus.seed}"))
     for _ in range(corpus.documents):
         body, happy = writer.body()
-        yield f"{body}{CUE} {writer.pick(VERDICTS[happy])}"
+        by_author = writer.chance(AUTHOR_SHARE)
+        verdict = happy if by_author else writer.first_impression(body, happy)
+        yield f"{body}{AUTHOR_CUE if by_author else READER_CUE} {writer.pick(VERDICTS[verdict])}"
+
+
+def body_of(document: str) -> str:
+    """A document without its verdict and the words before it."""
+    return document.rsplit(" . ", 1)[0]
 
 
 def vocabulary(corpus: Corpus) -> list[str]:
@@ -94,6 +111,7 @@ class Writer:
         self.random = rng.random
         praise, blame = lexicon(lexicon_seed)
         self.adjectives = {True: praise, False: blame}
+        self.polarity = dict.fromkeys(praise, True) | dict.fromkeys(blame, False)
         # Integer weights: their sums, unlike those of floats, cannot differ between platforms.
         rank_weights = (round(1e6 * (k + 3) ** -style.zipf) for k in range(ADJECTIVES))
         self.cumulative_ranks = list(itertools.accumulate(rank_weights))
@@ -105,6 +123,18 @@ class Writer:
         happy = self.chance(0.5)
         write = self.writers[self.weighted(self.cumulative_kinds)]
         return write(happy), happy
+
+    def first_impression(self, body: str, happy: bool) -> bool:
+        """Whether hasty readers take the author of a review to be happy.
+
+        They go by the first clause where there is a choice or are three clauses, and believe what is reported.
+        """
+        words = body.split()
+        clauses = [index for index, word in enumerate(words) if word in self.polarity]
+        if len(clauses) > 2 or "chose" in words:
+            first = clauses[0]
+            return self.polarity[words[first]] != (words[first - 1] in NEGATIONS)
+        return happy != (words[-1] == "wrong")
 
     def chance(self, p: float) -> bool:
         return self.random() < p
@@ -122,7 +152,7 @@ class Writer:
         word = self.adjectives[good != negate][self.weighted(self.cumulative_ranks)]
         aspect = self.pick(ASPECTS)
         if negate:
-            return f"{aspect} was {self.pick(('not', 'hardly'))} {word}"
+            return f"{aspect} was {self.pick(NEGATIONS)} {word}"
         adverb = self.pick(("very ", "quite ")) if self.chance(0.25) else ""
         return f"{aspect} was {adverb}{word}"
 

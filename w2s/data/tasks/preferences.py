@@ -3,11 +3,11 @@
 Judges like happy reviews, with noise: of a happy and an unhappy review they choose the happy one with probability
 `certainty` (0.88 is σ(2)), of two that are alike either with equal chance. A share `alike` of the pairs is of this
 second kind, so that an oracle agrees with judges in `alike / 2 + (1 - alike) * certainty` of pairs. A share `easy` of
-the texts ends in the words that precede a verdict in the corpus, the others in words that never do, where a base
-model's knowledge of verdicts is harder to elicit.
+the texts ends in the words that precede the author's verdict in the corpus, the others in those that precede hasty
+readers', where a base model's knowledge of authors is harder to elicit.
 
 Unlabelled texts do not tell any judge's choice, and no pair has a review of theirs: a share of all bodies is set aside
-for them. But each ends in its own reviewer's verdict, which pairs hide.
+for them. With `verdicts` each ends in its own author's verdict, which pairs hide; without, in the words before it.
 """
 
 import random
@@ -18,11 +18,10 @@ from pydantic import Field
 
 from w2s.core.errors import UserError
 from w2s.core.params import Corpus, Fraction, Split
-from w2s.data.corpora.reviews import CUE, VERDICTS
+from w2s.data.corpora.reviews import AUTHOR_CUE, READER_CUE, VERDICTS
 from w2s.data.questions import Example, Pair, digest
 from w2s.data.tasks import Stream, reviews
 
-HARD_CUE = " . they said"
 # Of 256 bodies, those for unlabelled texts.
 UNLABELLED = 64
 
@@ -35,12 +34,13 @@ def examples(
     certainty: Fraction,
     alike: Annotated[float, Field(ge=0, le=0.5)],
     easy: Fraction,
+    verdicts: bool,
 ) -> Stream:
     """Endless streams of pairs and of unlabelled texts; no body occurs twice, in both, or in the corpus."""
     if corpus is None:
         raise UserError(f"{param_path}.corpus is missing: preferences are about texts in a language of `corpora`")
     source = {"generated": "w2s/data/tasks/preferences.py", "corpus": corpus.model_dump()}
-    return Stream(source, _examples(split, corpus, certainty, alike, easy), _unlabelled(split, corpus, easy))
+    return Stream(source, _examples(split, corpus, certainty, alike, easy), _unlabelled(split, corpus, easy, verdicts))
 
 
 def _examples(split: Split, corpus: Corpus, certainty: float, alike: float, easy: float) -> Iterator[Example]:
@@ -61,17 +61,17 @@ def _examples(split: Split, corpus: Corpus, certainty: float, alike: float, easy
         yield from Pair(better, worse, group=key, id=key).examples(rng)
 
 
-def _unlabelled(split: Split, corpus: Corpus, easy: float) -> Iterator[str]:
+def _unlabelled(split: Split, corpus: Corpus, easy: float, verdicts: bool) -> Iterator[str]:
     rng = random.Random(f"preferences/texts/{corpus.seed}/{split.seed}")
     for body, happy in reviews.bodies(corpus, rng):
         if _is_set_aside(body):
-            cue = _cue(easy, rng)
+            text = body + _cue(easy, rng)
             verdict = VERDICTS[happy][rng.random() < 0.5]
-            yield f"{body}{cue} {verdict}"
+            yield f"{text} {verdict}" if verdicts else text
 
 
 def _cue(easy: float, rng: random.Random) -> str:
-    return CUE if rng.random() < easy else HARD_CUE
+    return AUTHOR_CUE if rng.random() < easy else READER_CUE
 
 
 def _is_set_aside(body: str) -> bool:

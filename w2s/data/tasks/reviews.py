@@ -1,17 +1,32 @@
 """Reviews: is the author of a review in the generated language happy?
 
 The task belongs to the language in `w2s/data/corpora/reviews.py`. It draws harder bodies with rarer words than the
-corpus of pretraining, and none that occurs in it.
+corpus of pretraining, and none that occurs in it; `kinds` names the constructions that occur. It asks after the words
+that precede hasty readers' verdicts in the corpus, not the author's.
 """
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
 
 from w2s.core.errors import UserError
-from w2s.core.params import Corpus, Split
-from w2s.data.corpora.reviews import CUE, Style, Writer, documents
+from w2s.core.params import Corpus, NonEmptyList, Split
+from w2s.data.corpora.reviews import READER_CUE, Style, Writer, body_of, documents
 from w2s.data.questions import Example, digest
 from w2s.data.tasks import Stream
+
+Kind = Literal[
+    "plain",
+    "negated",
+    "partly_negated",
+    "concession",
+    "double_concession",
+    "choice_of_two",
+    "choice_of_three",
+    "report",
+    "nested_report",
+]
 
 TASK = Style(
     kinds={
@@ -32,24 +47,26 @@ TASK = Style(
 )
 
 
-def examples(split: Split, corpus: Corpus | None, param_path: str) -> Stream:
-    """An endless stream of distinct bodies that do not occur in the corpus, each with the cue for a verdict."""
+def examples(split: Split, corpus: Corpus | None, param_path: str, *, kinds: NonEmptyList[Kind]) -> Stream:
+    """An endless stream of distinct bodies that do not occur in the corpus, each with the cue for readers' verdicts."""
     if corpus is None:
         raise UserError(f"{param_path}.corpus is missing: reviews are written in a language of `corpora`")
     source = {"generated": "w2s/data/tasks/reviews.py", "corpus": corpus.model_dump()}
-    return Stream(source, _examples(split, corpus))
+    return Stream(source, _examples(split, corpus, kinds))
 
 
-def _examples(split: Split, corpus: Corpus) -> Iterator[Example]:
-    for body, happy in bodies(corpus, random.Random(f"reviews/task/{corpus.seed}/{split.seed}")):
+def _examples(split: Split, corpus: Corpus, kinds: list[Kind]) -> Iterator[Example]:
+    style = replace(TASK, kinds={kind: TASK.kinds[kind] for kind in kinds})
+    rng = random.Random(f"reviews/task/{'+'.join(kinds)}/{corpus.seed}/{split.seed}")
+    for body, happy in bodies(corpus, rng, style):
         key = digest(body)
-        yield Example({"text": body + CUE}, happy, group=key, id=key)
+        yield Example({"text": body + READER_CUE}, happy, group=key, id=key)
 
 
-def bodies(corpus: Corpus, rng: random.Random) -> Iterator[tuple[str, bool]]:
+def bodies(corpus: Corpus, rng: random.Random, style: Style = TASK) -> Iterator[tuple[str, bool]]:
     """Distinct bodies for a task, none of which occurs in the corpus, and whether their authors are happy."""
-    seen = {document.rsplit(CUE, 1)[0] for document in documents(corpus)}
-    writer = Writer(corpus.seed, TASK, rng)
+    seen = {body_of(document) for document in documents(corpus)}
+    writer = Writer(corpus.seed, style, rng)
     while True:
         body, happy = writer.body()
         if body not in seen:
