@@ -10,13 +10,13 @@ from w2s.training.job import Job
 
 def main(task: str, strong: str, method: str, seed: int) -> None:
     params = load()
-    setting = setting_for(params, task, strong, method)
+    setting = setting_for(params, task, strong, files.bases(seed), method)
     with files.outputs("ceiling", task, strong, method, seed) as (out, weights):
         job = Job(
             setting=setting,
-            examples=setting.read(files.inputs(task, "student"), files.truth(task, "student")),
-            test=files.read(files.inputs(task, "test"), setting.INPUTS),
-            texts=files.texts(task),
+            examples=setting.read(files.inputs(task, seed, "student"), files.truth(task, seed, "student")),
+            test=files.read(files.inputs(task, seed, "test"), setting.INPUTS),
+            texts=files.texts(task, seed),
             rng_key=("student", task, seed),
             out=out,
             weights=weights,

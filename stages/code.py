@@ -41,7 +41,7 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     sources = Sources(root)
     found: dict[str, dict[str, Any]] = {}
     for script in sorted((root / "stages").glob("[!_]*.py")):
-        if script.stem == "code":
+        if script.stem in ("code", "base"):  # what base depends on differs between kinds of models
             continue
         quoted = QUOTED.get(script.stem, [])
         closure = sources.closure("stages/__init__.py", f"stages/{script.name}")
@@ -49,7 +49,8 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
             closure.update(f"w2s/methods/losses/{path.name}" for path in (root / "w2s/methods/losses").glob("*.py"))
         found[script.stem] = sources.digests(closure, quoted)
     for name, modules in _chosen(params).items():
-        closure = set()
+        # Of the stage that writes what pretraining made, only its own script counts.
+        closure = {"stages/base.py", "w2s/core/arithmetic.py"} if name.startswith("models/") else set()
         for where, module in modules:
             try:
                 closure |= sources.module(module)
@@ -63,6 +64,8 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     found["evaluate"] = {"methods": compared, "code": found["evaluate"]}
     for name, content in found.items():
         kind, _, entry = name.partition("/")
+        if kind == "models" and isinstance(model := params.models[entry], Embedded):
+            found[name] = {"corpus": params.corpora[model.corpus].model_dump(), "code": content}
         if kind == "settings":
             found[name] = {"finetune": params.finetune.model_dump(), "code": content}
         if kind == "ceilings":
@@ -77,10 +80,13 @@ def _chosen(params: Params) -> dict[str, list[tuple[str, str]]]:
         chosen[f"tasks/{name}"] = [(f"tasks.{name}.family", f"w2s.data.tasks.{task.family}")]
         chosen[f"settings/{task.setting}"] = [(f"tasks.{name}.setting", f"w2s.settings.{task.setting}")]
     for name, model in params.models.items():
-        chosen[f"models/{name}"] = []
+        chosen[f"models/{name}"] = [("models", "w2s.models.checkpoints")]
         if isinstance(model, Embedded):
             family = params.corpora[model.corpus].family
-            chosen[f"models/{name}"] = [(f"corpora.{model.corpus}.family", f"w2s.data.corpora.{family}")]
+            chosen[f"models/{name}"] = [
+                (f"corpora.{model.corpus}.family", f"w2s.data.corpora.{family}"),
+                ("models", "w2s.pretraining.pretrain"),
+            ]
     for name, method in params.methods.items():
         for role, on_truth in (("students", False), ("ceilings", True)):
             chosen[f"{role}/{name}"] = [

@@ -14,12 +14,10 @@ from w2s.training.finetune import finetune
 from w2s.training.job import Job
 
 
-def main(task: str, strong: str) -> None:
-    params = load()
-    setting = setting_for(params, task, strong)
-    test = files.read(files.inputs(task, "test"), setting.INPUTS)
-    examples = setting.read(files.inputs(task, "student"), files.truth(task, "student"))
-    with files.atomic(files.run("control", task, strong)) as out:
+def main(task: str, strong: str, seed: int) -> None:
+    setting = setting_for(load(), task, strong, files.bases(seed))
+    test = files.read(files.inputs(task, seed, "test"), setting.INPUTS)
+    with files.atomic(files.run("control", task, strong, seed)) as out:
         try:
             answers = {"id": test["id"], files.answer_column(setting.LABELS): setting.zero_shot(test)}
             files.write(out / "zero_shot.parquet", setting.LABELS, answers)
@@ -29,19 +27,17 @@ def main(task: str, strong: str) -> None:
         setting.write_features(frozen, test["id"].to_pylist(), setting.encode(test), out)
         del frozen
         # A random body that learns little of itself is no training from scratch.
-        for seed in params.grid.seeds if setting.hparams.tune == "full" else []:
+        if setting.hparams.tune == "full":
             clear_device_cache(garbage_collection=True)
-            model = setting.HEAD.from_scratch(setting.base, setting.hparams, seed)
             job = Job(
                 setting=setting,
-                examples=examples,
+                examples=setting.read(files.inputs(task, seed, "student"), files.truth(task, seed, "student")),
                 test=test,
                 rng_key=("student", task, seed),
-                out=out / "scratch" / str(seed),
+                out=out / "scratch",
                 name=f"scratch {strong}",
             )
-            finetune(job, model)
-            del model
+            finetune(job, setting.HEAD.from_scratch(setting.base, setting.hparams, seed))
 
 
 if __name__ == "__main__":

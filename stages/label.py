@@ -7,10 +7,10 @@ from w2s.settings import setting_for
 
 
 def main(task: str, weak: str, seed: int) -> None:
-    setting = setting_for(load(), task, weak)
+    setting = setting_for(load(), task, weak, files.bases(seed))
     model = setting.HEAD.load_tuned(files.model("supervisor", task, weak, seed), setting.base, setting.hparams)
     for part in ("student", "validation", "test"):
-        inputs = files.read(files.inputs(task, part), setting.INPUTS)
+        inputs = files.read(files.inputs(task, seed, part), setting.INPUTS)
         setting.label(model, inputs, files.weak_labels(task, weak, seed) / f"{part}.parquet")
 
 

@@ -19,7 +19,7 @@ from w2s.models.heads import LanguageHead
 from w2s.settings import setting_class
 
 
-def main(setting: str, method: str) -> None:
+def main(setting: str, method: str, seed: int) -> None:
     params = load()
     block = setting_blocks(params.grid)[setting]
     # Once more after `check`: a method may change without the grid.
@@ -32,11 +32,11 @@ def main(setting: str, method: str) -> None:
         part.needs_language_model for part in parts_of(params.methods[method])
     ):
         for model in dict.fromkeys([*block.weak, *content["base_models"], *block.strong]):
-            LanguageHead.configured(files.BASES / model)  # refuses encoders
-    with files.atomic(files.method(setting, method)) as out:
+            LanguageHead.configured(files.bases(seed) / model)  # refuses encoders
+    with files.atomic(files.method(setting, method, seed)) as out:
         files.write_json(out / "method.json", content)
         for model in content["base_models"]:
-            shutil.copytree(files.BASES / model, out / model, ignore=shutil.ignore_patterns("live"))
+            shutil.copytree(files.bases(seed) / model, out / model, ignore=shutil.ignore_patterns("loss.parquet"))
 
 
 def pinned(params: Params, setting: str, method: str, code: dict[str, Any]) -> dict[str, Any]:

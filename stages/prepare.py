@@ -1,4 +1,4 @@
-"""Prepare a task: draw its examples and divide them, group by group, into supervisor, student, validation and test.
+"""Prepare a task for one replicate: draw its examples and divide them into supervisor, student, validation and test.
 
 Beside them go unlabelled texts of the same domain, for generative finetuning.
 """
@@ -15,35 +15,35 @@ from w2s.data.split import divide
 from w2s.data.tasks import Stream
 
 
-def main(task: str) -> None:
+def main(task: str, seed: int) -> None:
     params = load()
     param_path = f"params.yaml: tasks.{task}"
     entry = params.tasks[task]
     family = tasks.family(entry.family, f"{param_path}.family")
     corpus = params.corpora[entry.corpus] if entry.corpus else None
-    stream = family.examples(params.split, corpus, param_path, **options_of(family.examples, entry, param_path))
+    stream = family.examples(params.split, corpus, seed, param_path, **options_of(family.examples, entry, param_path))
     parts = divide(stream, params.split, param_path)
     for part, examples in parts.items():
-        write_part(task, part, examples)
+        write_part(task, seed, part, examples)
     texts = unlabelled_texts(stream, parts["student"])
     ids = [digest(text) for text in texts]
-    files.write(files.texts(task), files.strings("id", "text"), {"id": ids, "text": texts})
-    files.write_json(files.task_entry(task), entry.model_dump())
+    files.write(files.texts(task, seed), files.strings("id", "text"), {"id": ids, "text": texts})
+    files.write_json(files.task_entry(task, seed), entry.model_dump())
     counts = {part: len(examples) for part, examples in parts.items()}
-    files.write_json(files.source(task), stream.source | {"examples": counts})
+    files.write_json(files.source(task, seed), stream.source | {"examples": counts})
 
 
-def write_part(task: str, part: str, examples: list[Example]) -> None:
+def write_part(task: str, seed: int, part: str, examples: list[Example]) -> None:
     """Write the inputs of one part, and its truth in a file of its own."""
     ids = [example.id for example in examples]
     groups = [example.group for example in examples]
     columns = {column: [example.inputs[column] for example in examples] for column in examples[0].inputs}
     schema = files.strings("id", *columns, "group")
-    files.write(files.inputs(task, part), schema, {"id": ids, **columns, "group": groups})
+    files.write(files.inputs(task, seed, part), schema, {"id": ids, **columns, "group": groups})
     in_words = isinstance(examples[0].answer, str)
     labels = files.ANSWERS if in_words else files.LABELS
     truth = [example.answer if in_words else float(example.answer) for example in examples]
-    files.write(files.truth(task, part), labels, {"id": ids, files.answer_column(labels): truth})
+    files.write(files.truth(task, seed, part), labels, {"id": ids, files.answer_column(labels): truth})
 
 
 def unlabelled_texts(stream: Stream, students: list[Example]) -> list[str]:

@@ -11,7 +11,7 @@ def main(task: str, weak: str, seed: int) -> None:
     supervisor = load().grid.simulated.of
     for part in ("student", "validation", "test"):
         path = files.weak_labels(task, supervisor, seed) / f"{part}.parquet"
-        truth = files.read_labels(files.truth(task, part))
+        truth = files.read_labels(files.truth(task, seed, part))
         weak_labels = files.aligned(files.read_labels(path), truth["id"], path)
         rng = numpy_generator("simulate", task, weak, part, seed)
         p = simulated.simulated_labels(weak, truth["p"].to_numpy(), weak_labels, rng)

@@ -10,17 +10,17 @@ from w2s.training.job import Job
 
 def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     params = load()
-    setting = setting_for(params, task, strong, method)
+    setting = setting_for(params, task, strong, files.bases(seed), method)
     labels = files.weak_labels(task, weak, seed)
     with files.outputs("student", task, weak, strong, method, seed) as (out, weights):
         job = Job(
             setting=setting,
-            examples=setting.read(files.inputs(task, "student"), labels / "student.parquet", weak=True),
-            validation=setting.read(files.inputs(task, "validation"), labels / "validation.parquet", weak=True),
-            test=files.read(files.inputs(task, "test"), setting.INPUTS),
-            texts=files.texts(task),
+            examples=setting.read(files.inputs(task, seed, "student"), labels / "student.parquet", weak=True),
+            validation=setting.read(files.inputs(task, seed, "validation"), labels / "validation.parquet", weak=True),
+            test=files.read(files.inputs(task, seed, "test"), setting.INPUTS),
+            texts=files.texts(task, seed),
             weak=weak,
-            other_bases=files.method(params.tasks[task].setting, method),
+            other_bases=files.method(params.tasks[task].setting, method, seed),
             rng_key=("student", task, seed),
             out=out,
             weights=weights,

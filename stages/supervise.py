@@ -10,14 +10,14 @@ from w2s.training.job import Job
 
 
 def main(task: str, weak: str, seed: int) -> None:
-    setting = setting_for(load(), task, weak)
+    setting = setting_for(load(), task, weak, files.bases(seed))
     # Stage `label` needs the weights, whatever else is kept.
     keep: Keep = "full" if "full" in (setting.hparams.tune, setting.hparams.keep) else "adapter"
     with files.outputs("supervisor", task, weak, seed) as (out, weights):
         job = Job(
             setting=setting.with_hparams(keep=keep),
-            examples=setting.read(files.inputs(task, "supervisor"), files.truth(task, "supervisor")),
-            test=files.read(files.inputs(task, "test"), setting.INPUTS),
+            examples=setting.read(files.inputs(task, seed, "supervisor"), files.truth(task, seed, "supervisor")),
+            test=files.read(files.inputs(task, seed, "test"), setting.INPUTS),
             rng_key=("supervisor", task, seed),
             out=out,
             weights=weights,

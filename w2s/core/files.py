@@ -22,7 +22,6 @@ from w2s.core.errors import UserError
 
 T = TypeVar("T")
 
-BASES = Path("models/base")
 CODE = Path("code")
 PARTS = ("supervisor", "student", "validation", "test")
 
@@ -61,34 +60,43 @@ def outputs(role: str, *place: object) -> Iterator[tuple[Path, Path]]:
         yield out, weights
 
 
-def inputs(task: str, part: str) -> Path:
+def bases(seed: int) -> Path:
+    """The folder of a replicate's base models, one folder each."""
+    return Path("models/base", str(seed))
+
+
+def inputs(task: str, seed: int, part: str) -> Path:
     """The inputs of one part of a task (supervisor, student, validation, test); in their folder is no truth."""
-    return Path("data/tasks", task, "inputs", f"{part}.parquet")
+    return _task(task, seed) / "inputs" / f"{part}.parquet"
 
 
-def truth(task: str, part: str) -> Path:
+def truth(task: str, seed: int, part: str) -> Path:
     """Their truth, in a file of its own."""
-    return Path("data/tasks", task, "truth", f"{part}.parquet")
+    return _task(task, seed) / "truth" / f"{part}.parquet"
 
 
-def texts(task: str) -> Path:
+def texts(task: str, seed: int) -> Path:
     """Unlabelled texts of a task's domain."""
-    return Path("data/tasks", task, "inputs", "texts.parquet")
+    return _task(task, seed) / "inputs" / "texts.parquet"
 
 
-def task_entry(task: str) -> Path:
+def task_entry(task: str, seed: int) -> Path:
     """The task's entry of params.yaml, on which whoever reads its inputs depends, too."""
-    return Path("data/tasks", task, "inputs", "entry.json")
+    return _task(task, seed) / "inputs" / "entry.json"
 
 
-def source(task: str) -> Path:
+def source(task: str, seed: int) -> Path:
     """Where a task's examples come from (repository, commit, files), and how many each part got."""
-    return Path("data/tasks", task, "source.json")
+    return _task(task, seed) / "source.json"
 
 
-def method(setting: str, method: str) -> Path:
+def _task(task: str, seed: int) -> Path:
+    return Path("data/tasks", task, str(seed))
+
+
+def method(setting: str, method: str, seed: int) -> Path:
     """The folder of what one method's students depend on, beside what all do."""
-    return Path("models/method", setting, method)
+    return Path("models/method", setting, method, str(seed))
 
 
 def weak_labels(task: str, weak: str, seed: int) -> Path:

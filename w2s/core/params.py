@@ -6,7 +6,7 @@ their catalogues by `checks`. Options that belong to one task family, corpus or 
 own signature and checked by `options_of` where the function is looked up, so adding one touches no schema.
 """
 
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -114,7 +114,6 @@ class Split(Strict):
     A task with fewer is divided in the same proportions.
     """
 
-    seed: Seed = Field(description="draws the task's data and its division")
     supervisor: Even = Field(description="examples a supervisor learns from, with truth")
     student: Even = Field(description="examples a student learns from, with weak labels")
     validation: Even = Field(description="held-out examples that get weak labels only")
@@ -177,7 +176,6 @@ class Corpus(Open):
     """The text an embedded ladder is pretrained on; the remaining keys are the options of its language."""
 
     family: Name = Field(description="a file in w2s/data/corpora: the language")
-    seed: Seed = Field(description="draws lexicon and documents")
     documents: Count = Field(description="size; a model whose pretraining takes more sees documents again")
 
 
@@ -224,8 +222,8 @@ class Embedded(Strict):
     steps: int = Field(ge=0, description="pretraining updates of 32 documents")
     learning_rate: Positive = Field(description="peak pretraining rate")
     warmup: Fraction = Field(description="fraction of updates with a linearly rising rate")
-    seed: Seed = Field(description="draws initial weights and document order")
-    finetune: dict[str, Any] = Field(default={}, description="overrides of `finetune` for this model")
+    # No overrides of `finetune`: they would ask for the rung anew. Tasks and methods have them.
+    finetune: ClassVar[dict[str, Any]] = {}
 
 
 class Hub(Strict):

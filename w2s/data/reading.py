@@ -28,6 +28,7 @@ def hub_examples(questions: Questions, merge_groups: MergeGroups | None = None) 
     def examples(
         split: Split,
         corpus: Corpus | None,
+        seed: int,
         param_path: str,
         *,
         repository: Word,
@@ -37,7 +38,7 @@ def hub_examples(questions: Questions, merge_groups: MergeGroups | None = None) 
     ) -> Stream:
         """Train and test files are glob patterns; examples of the test files are only ever tested on."""
         files = HubFiles(repository, revision, {Origin.TEST: test, Origin.TRAIN: train})
-        return read_hub(questions, files, split.seed, param_path, merge_groups)
+        return read_hub(questions, files, seed, param_path, merge_groups)
 
     return examples
 

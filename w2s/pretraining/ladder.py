@@ -15,6 +15,7 @@ from transformers import (
 )
 
 PAD, BOS, UNKNOWN = "<pad>", "<bos>", "<unk>"
+PAD_ID = 0
 POSITIONS = 64
 
 
@@ -41,7 +42,7 @@ def architecture(kind: str, vocabulary: int, hidden: int, layers: int) -> PreTra
         "num_attention_heads": max(2, hidden // 16),
         "max_position_embeddings": POSITIONS,
         "tie_word_embeddings": True,
-        "pad_token_id": 0,
+        "pad_token_id": PAD_ID,
         "bos_token_id": 1,
         "eos_token_id": None,
     }

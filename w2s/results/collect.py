@@ -1,8 +1,8 @@
 """From the files of the grid's runs to arrays: what every model of a task predicts of its test inputs, joined by id."""
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import NamedTuple
@@ -88,7 +88,7 @@ class ModelRuns:
     """A model in its role, under every seed."""
 
     key: ModelKey
-    answers: Answers  # [seeds, N]: final predictions; one row for a model that has no seed
+    answers: list[Answers]  # by seed: final predictions [N]
     runs: list[TrainingRun]  # by seed; none for what was not trained: zero-shot models, simulated supervisors
 
     @property
@@ -99,21 +99,21 @@ class ModelRuns:
 
 @dataclass(frozen=True)
 class TaskPredictions:
-    """A task's test truth and every model's predictions, in the order of `ids`."""
+    """A task's test truth and every model's predictions: of each seed, which has test examples of its own."""
 
     grid: TaskGrid
-    ids: pa.ChunkedArray  # sorted
-    truth: Answers  # [N]
+    ids: list[pa.ChunkedArray]  # by seed, sorted: the order of its truth and predictions
+    truth: list[Answers]  # by seed [N]
     models: dict[ModelKey, ModelRuns]  # supervisors first, students last
 
 
 @dataclass(frozen=True)
 class AnswerReader:
-    """Reads a task's answers in the order of `ids`: P(true) as float64, or text answers as integer codes."""
+    """Reads one seed's answers in the order of `ids`: P(true) as float64, or text answers as integer codes."""
 
     ids: pa.ChunkedArray
     column: str  # of the truth: p or answer
-    codes: dict[str, int] = field(default_factory=dict)  # text answer → its code, in the order first met
+    codes: dict[str, int]  # text answer → its code, in the order first met; of all seeds together
 
     def __call__(self, labels: pa.Table, path: Path) -> Answers:
         """Answers [N] of a table read from `path`; raises `UserError` if its ids or its kind of answer differ."""
@@ -136,65 +136,74 @@ def ceiling_of(student: ModelKey, block: Block) -> ModelKey:
     return ModelKey("ceiling", strong=student.strong, method=ceiling_method(block, student.method))
 
 
+Readers = dict[int, AnswerReader]  # by seed
+
+
 def collect(grid: TaskGrid) -> TaskPredictions:
     """Read a task's truth and predictions; raises `UserError` with the file that is missing or does not fit."""
-    path = files.truth(grid.task, "test")
-    # The bootstrap draws by position: sorted by id, no order of rows in a file matters.
-    table = files.read_labels(path).sort_by("id")
-    read = AnswerReader(table["id"], table.column_names[-1])
-    truth = read(table, path)
-    if len(truth) == 0 or not (read.column == "answer" or np.isin(truth, (0, 1)).all()):
-        raise UserError(f"{path}: truth must be 0 or 1, or an answer in words, for at least one example")
-    models = [*_supervisors(grid, read), *_strong_models(grid, read), *_students(grid, read)]
-    return TaskPredictions(grid, table["id"], truth, {model.key: model for model in models})
+    readers: Readers = {}
+    truths = []
+    codes: dict[str, int] = {}
+    for seed in grid.seeds:
+        path = files.truth(grid.task, seed, "test")
+        # The bootstrap draws by position: sorted by id, no order of rows in a file matters.
+        table = files.read_labels(path).sort_by("id")
+        readers[seed] = AnswerReader(table["id"], table.column_names[-1], codes)
+        truth = readers[seed](table, path)
+        if len(truth) == 0 or not (readers[seed].column == "answer" or np.isin(truth, (0, 1)).all()):
+            raise UserError(f"{path}: truth must be 0 or 1, or an answer in words, for at least one example")
+        truths.append(truth)
+    models = [*_supervisors(grid, readers), *_strong_models(grid, readers), *_students(grid, readers)]
+    ids = [reader.ids for reader in readers.values()]
+    return TaskPredictions(grid, ids, truths, {model.key: model for model in models})
 
 
 # Every file is looked for by its place in the grid, so that leftovers of other grids stay out.
 
 
-def _supervisors(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+def _supervisors(grid: TaskGrid, readers: Readers) -> Iterator[ModelRuns]:
     for weak in dict.fromkeys(student.weak for student in grid.students):
-        labels = [files.weak_labels(grid.task, weak, seed) / "test.parquet" for seed in grid.seeds]
+        labels = {seed: files.weak_labels(grid.task, weak, seed) / "test.parquet" for seed in grid.seeds}
         # What students learn from is what is measured: the labels, not the run's own predictions.
-        answers = np.stack([_read_labels(path, read) for path in labels])
-        folders = [files.run("supervisor", grid.task, weak, seed) for seed in grid.seeds]
-        runs = _read_runs(folders, read) if weak in grid.block.weak else []
+        answers = [_read_labels(path, readers[seed]) for seed, path in labels.items()]
+        folders = {seed: files.run("supervisor", grid.task, weak, seed) for seed in grid.seeds}
+        runs = _read_runs(folders, readers) if weak in grid.block.weak else []
         yield ModelRuns(ModelKey("supervisor", weak), answers, runs)
 
 
-def _strong_models(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+def _strong_models(grid: TaskGrid, readers: Readers) -> Iterator[ModelRuns]:
     """Ceilings and controls."""
     for strong in grid.block.strong:
         for method in grid.block.ceilings:
-            folders = [files.run("ceiling", grid.task, strong, method, seed) for seed in grid.seeds]
-            yield _trained(ModelKey("ceiling", strong=strong, method=method), folders, read)
-        control = files.run("control", grid.task, strong)
+            folders = {seed: files.run("ceiling", grid.task, strong, method, seed) for seed in grid.seeds}
+            yield _trained(ModelKey("ceiling", strong=strong, method=method), folders, readers)
+        controls = {seed: files.run("control", grid.task, strong, seed) for seed in grid.seeds}
         # In a control that ran, a missing file is what could not be made: an encoder has no zero-shot answer, and a
         # body that is not tuned is not trained from scratch. Without the folder, reading raises the error.
-        ran = control.is_dir()
-        zero_shot = control / "zero_shot.parquet"
-        if zero_shot.exists() or not ran:
-            yield ModelRuns(ModelKey("zero_shot", strong=strong), _read_labels(zero_shot, read)[None], [])
-        scratch = control / "scratch"
-        if scratch.exists() or not ran:
-            folders = [scratch / str(seed) for seed in grid.seeds]
-            yield _trained(ModelKey("scratch", strong=strong), folders, read)
+        ran = all(control.is_dir() for control in controls.values())
+        zero_shot = {seed: control / "zero_shot.parquet" for seed, control in controls.items()}
+        if not ran or all(path.exists() for path in zero_shot.values()):
+            answers = [_read_labels(path, readers[seed]) for seed, path in zero_shot.items()]
+            yield ModelRuns(ModelKey("zero_shot", strong=strong), answers, [])
+        scratch = {seed: control / "scratch" for seed, control in controls.items()}
+        if not ran or all(folder.exists() for folder in scratch.values()):
+            yield _trained(ModelKey("scratch", strong=strong), scratch, readers)
 
 
-def _students(grid: TaskGrid, read: AnswerReader) -> Iterator[ModelRuns]:
+def _students(grid: TaskGrid, readers: Readers) -> Iterator[ModelRuns]:
     for key in grid.students:
-        folders = [files.run("student", grid.task, key.weak, key.strong, key.method, seed) for seed in grid.seeds]
-        yield _trained(key, folders, read)
+        folders = {seed: files.run("student", grid.task, key.weak, key.strong, key.method, seed) for seed in grid.seeds}
+        yield _trained(key, folders, readers)
 
 
-def _trained(key: ModelKey, folders: Sequence[Path], read: AnswerReader) -> ModelRuns:
-    runs = _read_runs(folders, read)
-    return ModelRuns(key, np.stack([run.answers[-1] for run in runs]), runs)
+def _trained(key: ModelKey, folders: Mapping[int, Path], readers: Readers) -> ModelRuns:
+    runs = _read_runs(folders, readers)
+    return ModelRuns(key, [run.answers[-1] for run in runs], runs)
 
 
-def _read_runs(folders: Sequence[Path], read: AnswerReader) -> list[TrainingRun]:
+def _read_runs(folders: Mapping[int, Path], readers: Readers) -> list[TrainingRun]:
     """One model's runs by seed, all with as many snapshots."""
-    runs = [_read_run(folder, read) for folder in folders]
+    runs = [_read_run(folder, readers[seed]) for seed, folder in folders.items()]
     for run in runs:
         # Filtered labels may leave a seed fewer updates, so the steps themselves may differ.
         if len(run.steps) != len(runs[0].steps):

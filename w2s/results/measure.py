@@ -39,11 +39,11 @@ class TaskMeasurements:
     """A task's predictions with every metric of every model, seed by seed."""
 
     grid: TaskGrid
-    truth: Answers  # [N]
+    truth: list[Answers]  # by seed [N]
     models: dict[ModelKey, ModelRuns]  # supervisors first, students last
     bootstrap: Bootstrap
     smallest_gap: float
-    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + resamples]; one row for a model without seed
+    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + resamples]
 
     @property
     def students(self) -> list[ModelKey]:
@@ -87,8 +87,8 @@ def measure(predictions: TaskPredictions, evaluate: Evaluate) -> TaskMeasurement
     models = predictions.models
     # Seeded by the task's name: another task in the grid changes nothing here.
     rng = np.random.default_rng([evaluate.seed, *grid.task.encode()])
-    bootstrap = Bootstrap.draw(len(truth), len(grid.seeds), evaluate.resamples, evaluate.confidence, rng)
-    halves = stratified_halves(truth, rng)
+    bootstrap = Bootstrap.draw([len(of_seed) for of_seed in truth], evaluate.resamples, evaluate.confidence, rng)
+    halves = [stratified_halves(of_seed, rng) for of_seed in truth]
     measured: dict[ModelKey, dict[str, Array]] = {}
     for key, model in models.items():
         supervisor = models[supervisor_of(key)] if key.role == "student" else None
@@ -117,7 +117,7 @@ def stratified_halves(truth: Answers, rng: np.random.Generator) -> Answers:
 
 
 def measure_model(
-    model: ModelRuns, supervisor: ModelRuns | None, truth: Answers, bootstrap: Bootstrap
+    model: ModelRuns, supervisor: ModelRuns | None, truth: list[Answers], bootstrap: Bootstrap
 ) -> dict[str, Array]:
     """Metrics of a model's final predictions, each [seeds, 1 + resamples].
 
@@ -126,18 +126,18 @@ def measure_model(
     answers = model.answers
 
     def by_seed(metric: Callable[[int, Array], Array]) -> Array:
-        return np.stack([bootstrap.measure(partial(metric, s)) for s in range(len(answers))])
+        return np.stack([bootstrap.measure(s, partial(metric, s)) for s in range(len(answers))])
 
-    measured = {"accuracy": by_seed(lambda s, weights: metrics.accuracy(answers[s], truth, weights))}
-    if metrics.are_probabilities(answers):
+    measured = {"accuracy": by_seed(lambda s, weights: metrics.accuracy(answers[s], truth[s], weights))}
+    if metrics.are_probabilities(answers[0]):
         measured |= {
-            "auroc": by_seed(lambda s, weights: metrics.auroc(answers[s], truth, weights)),
-            "ece": without_bias(by_seed(lambda s, weights: metrics.ece(answers[s], truth, weights))),
+            "auroc": by_seed(lambda s, weights: metrics.auroc(answers[s], truth[s], weights)),
+            "ece": without_bias(by_seed(lambda s, weights: metrics.ece(answers[s], truth[s], weights))),
             "margin": by_seed(lambda s, weights: metrics.margin(answers[s], weights)),
         }
     if supervisor:
         labels = supervisor.answers
-        right = metrics.same(labels, truth)
+        right = [metrics.same(*pair) for pair in zip(labels, truth, strict=True)]
         measured |= {
             "agreement": by_seed(lambda s, weights: metrics.agreement(answers[s], labels[s], weights)),
             "agreement_right": by_seed(lambda s, weights: metrics.agreement(answers[s], labels[s], weights, right[s])),
@@ -147,25 +147,31 @@ def measure_model(
 
 
 def measure_snapshots(
-    student: ModelRuns, supervisor: ModelRuns, truth: Answers, halves: Answers, bootstrap: Bootstrap
+    student: ModelRuns, supervisor: ModelRuns, truth: list[Answers], halves: list[Answers], bootstrap: Bootstrap
 ) -> dict[str, Array]:
     """Metrics of a student before the end of its training, each [seeds, 1 + resamples].
 
     Accuracy at each run's best snapshot (see `right_at_best_snapshot`), and agreement with the supervisor's errors at
     the snapshot nearest to half of the training (of two, the earlier).
     """
-    best = [right_at_best_snapshot(run, truth, halves) for run in student.runs]
-    wrong = [~metrics.same(labels, truth) for labels in supervisor.answers]
-    repeated = []
-    for run, labels, errors in zip(student.runs, supervisor.answers, wrong, strict=True):
+    measured = []
+    for s, (run, labels) in enumerate(zip(student.runs, supervisor.answers, strict=True)):
+        errors = ~metrics.same(labels, truth[s])
         halfway = np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()
-        repeated.append(metrics.same(run.answers[halfway], labels) & errors)
-    # All sums in one pass over the weights.
-    indicators = np.stack([*best, *repeated, *wrong], axis=1).astype(float)
-    sums = bootstrap.measure(lambda weights: weights @ indicators)
-    right, agreed, erred = np.split(sums.T, 3)
+        repeated = metrics.same(run.answers[halfway], labels) & errors
+        best = right_at_best_snapshot(run, truth[s], halves[s])
+        # All sums in one pass over the weights.
+        indicators = np.stack([best, repeated, errors], axis=1).astype(float)
+        measured.append(bootstrap.measure(s, partial(_sums, indicators)))
+    right, agreed, erred = np.moveaxis(np.stack(measured), 2, 0)
+    sizes = np.array([[len(of_seed)] for of_seed in truth])
     with np.errstate(invalid="ignore"):
-        return {"best": right / len(truth), "halfway_agreement_wrong": agreed / erred}
+        return {"best": right / sizes, "halfway_agreement_wrong": agreed / erred}
+
+
+def _sums(indicators: Array, weights: Array) -> Array:
+    """Sums of indicators [N, k] under weights [b, N]: [b, k]."""
+    return weights @ indicators
 
 
 def right_at_best_snapshot(run: TrainingRun, truth: Answers, halves: Answers) -> Mask:
@@ -180,13 +186,12 @@ def right_at_best_snapshot(run: TrainingRun, truth: Answers, halves: Answers) ->
     return np.where(halves == 0, right[best_for_first], right[best_for_second])
 
 
-def _measure_probe(correct_by_seed: Array, bootstrap: Bootstrap) -> Array:
+def _measure_probe(correct_by_seed: list[Array], bootstrap: Bootstrap) -> Array:
     """Share of probed examples on which the probe is correct [seeds, 1 + resamples]."""
-    probed = ~np.isnan(correct_by_seed[0])
     accuracies = []
-    for correct in correct_by_seed:
-        accuracy = partial(metrics.agreement, correct, np.ones(len(correct)), among=probed)
-        accuracies.append(bootstrap.measure(accuracy))
+    for s, correct in enumerate(correct_by_seed):
+        accuracy = partial(metrics.agreement, correct, np.ones(len(correct)), among=~np.isnan(correct))
+        accuracies.append(bootstrap.measure(s, accuracy))
     return np.stack(accuracies)
 
 

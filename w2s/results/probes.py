@@ -22,30 +22,33 @@ PENALTY = 0.1  # ridge beside the mean loss, ½ · PENALTY · ‖weights‖²: f
 Halves = npt.NDArray[np.int64]
 
 
-def probe(predictions: TaskPredictions, seed: int) -> Iterator[tuple[ModelKey, Array]]:
-    """Each model whose features were kept, and where a probe of them is correct: 1 or 0, NaN if not probed [seeds, N].
+def probe(predictions: TaskPredictions, seed: int) -> Iterator[tuple[ModelKey, list[Array]]]:
+    """Each model whose features were kept, and where a probe of them is correct.
 
-    Models are ceilings, students, and the base models of both (one row). `seed` draws the halves.
+    1 or 0, NaN if not probed, by the grid's seeds [N]. Models are ceilings, students, and the base models of both.
+    `seed` draws the halves.
     """
-    truth = predictions.truth
-    halves_of: dict[tuple[int, ...], Halves | None] = {}
+    halves_of: dict[tuple[int, tuple[int, ...]], Halves | None] = {}
     for key, paths in _feature_files(predictions).items():
         if not all(path.exists() for path in paths):
             continue
-        correct_by_seed = np.full((len(paths), len(truth)), np.nan)
-        for row, path in zip(correct_by_seed, paths, strict=True):
+        correct_by_seed = []
+        for s, path in enumerate(paths):
+            truth = predictions.truth[s]
+            correct_here = np.full(len(truth), np.nan)
             ids, features = read_features(path)
-            found = pc.index_in(ids, value_set=predictions.ids)
+            found = pc.index_in(ids, value_set=predictions.ids[s])
             if found.null_count:
                 raise UserError(f"{path}: {found.null_count} ids are not among the test inputs")
             positions = found.to_numpy()
-            examples = tuple(positions)
+            examples = (s, tuple(positions))
             if examples not in halves_of:
-                groups = _groups(predictions.grid.task, ids)
+                groups = _groups(predictions.grid.task, predictions.grid.seeds[s], ids)
                 halves_of[examples] = split_in_halves(truth[positions], groups, seed)
             halves = halves_of[examples]
             if halves is not None:
-                row[positions] = correct(features, truth[positions], halves)
+                correct_here[positions] = correct(features, truth[positions], halves)
+            correct_by_seed.append(correct_here)
         yield key, correct_by_seed
 
 
@@ -94,11 +97,12 @@ def _feature_files(predictions: TaskPredictions) -> dict[ModelKey, list[Path]]:
     }
     for strong in dict.fromkeys(key.strong for key in paths):
         paths[ModelKey("base", strong=strong)] = [
-            files.run("control", predictions.grid.task, strong) / "features.parquet"
+            files.run("control", predictions.grid.task, strong, seed) / "features.parquet"
+            for seed in predictions.grid.seeds
         ]
     return paths
 
 
-def _groups(task: str, ids: pa.ChunkedArray) -> npt.NDArray[Any]:
-    inputs = pq.read_table(files.inputs(task, "test"), columns=["id", "group"])
+def _groups(task: str, seed: int, ids: pa.ChunkedArray) -> npt.NDArray[Any]:
+    inputs = pq.read_table(files.inputs(task, seed, "test"), columns=["id", "group"])
     return inputs["group"].take(pc.index_in(ids, value_set=inputs["id"])).to_numpy()

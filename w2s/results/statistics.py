@@ -35,24 +35,30 @@ class Estimate:
 class Bootstrap:
     """The draws of one task."""
 
-    examples: Array  # [1 + resamples, N] times each test example was drawn
+    examples: list[Array]  # by seed [1 + resamples, N]: times each test example was drawn
     seeds: Array  # [1 + resamples, S] times each seed was drawn
     confidence: float
 
     @classmethod
-    def draw(cls, examples: int, seeds: int, resamples: int, confidence: float, rng: np.random.Generator) -> Self:
-        """Draw the replicates; the examples first, so that another number of seeds leaves them as they are."""
-        return cls(_draw_counts(examples, resamples, rng), _draw_counts(seeds, resamples, rng), confidence)
+    def draw(cls, sizes: Sequence[int], resamples: int, confidence: float, rng: np.random.Generator) -> Self:
+        """Draw the replicates, given the number of test examples of each seed.
 
-    def measure(self, metric: Callable[[Array], Array]) -> Array:
-        """A metric of example weights [b, N] → [b], for the sample and all replicates: [1 + resamples]."""
-        starts = range(0, len(self.examples), CHUNK)
-        return np.concatenate([metric(self.examples[start : start + CHUNK]) for start in starts])
+        Seeds of one size share their draws: their examples differ, so that they are independent all the same.
+        """
+        by_size = {size: _draw_counts(size, resamples, rng) for size in sorted(set(sizes))}
+        return cls([by_size[size] for size in sizes], _draw_counts(len(sizes), resamples, rng), confidence)
+
+    def measure(self, seed: int, metric: Callable[[Array], Array]) -> Array:
+        """A metric of example weights [b, N] → [b], for the sample and all replicates: [1 + resamples].
+
+        `seed` is its place among the seeds.
+        """
+        weights = self.examples[seed]
+        starts = range(0, len(weights), CHUNK)
+        return np.concatenate([metric(weights[start : start + CHUNK]) for start in starts])
 
     def over_seeds(self, measured: Array) -> Array:
-        """Mean over the seeds drawn: [S, 1 + resamples] → [1 + resamples]; a single row stands for every seed."""
-        if len(measured) == 1:
-            return measured[0]
+        """Mean over the seeds drawn: [S, 1 + resamples] → [1 + resamples]."""
         return (self.seeds.T * measured).sum(0) / self.seeds.shape[1]
 
     def estimate(self, measured: Array, undefined: str = "undefined") -> Estimate:

@@ -197,7 +197,7 @@ def curves(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
         steps = model.runs[0].steps
         for t, step in enumerate(steps):
             answers = [run.answers[t] for run in model.runs]
-            accuracies = [float(metrics.accuracy(of_seed, measured.truth)) for of_seed in answers]
+            accuracies = [float(metrics.accuracy(*pair)) for pair in zip(answers, measured.truth, strict=True)]
             row = {**key._asdict(), "step": step, "progress": step / max(steps[-1], 1)}
             row |= {"accuracy": fmean(accuracies), "low": min(accuracies), "high": max(accuracies)}
             if key.role == "student":
@@ -222,9 +222,8 @@ def training(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
 def calibration(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
     """Reliability diagrams, pooled over seeds; bins without an example are left out, and so are answers in words."""
     for key, model in measured.models.items():
-        if metrics.are_probabilities(model.answers):
-            truth = np.tile(measured.truth, len(model.answers))
-            for bin in metrics.reliability(model.answers.ravel(), truth):
+        if metrics.are_probabilities(model.answers[0]):
+            for bin in metrics.reliability(np.concatenate(model.answers), np.concatenate(measured.truth)):
                 yield {**key._asdict(), **asdict(bin)}
 
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from w2s.core import files
 from w2s.core.params import Params
 from w2s.core.registry import chosen, member
 
@@ -21,9 +20,7 @@ def setting_class(name: str, param_path: str) -> "type[Setting]":
     return kind
 
 
-def setting_for(
-    params: Params, task: str, model: str, method: str | None = None, bases: Path = files.BASES
-) -> "Setting":
-    """A task's setting for one base model, finetuned with a method's hyperparameters."""
+def setting_for(params: Params, task: str, model: str, bases: Path, method: str | None = None) -> "Setting":
+    """A task's setting for one base model, of those in the folder `bases`, with a method's hyperparameters."""
     kind = setting_class(params.tasks[task].setting, f"params.yaml: tasks.{task}.setting")
     return kind(params, task, model, method, bases)

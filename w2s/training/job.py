@@ -9,7 +9,6 @@ import pyarrow as pa
 from accelerate.utils.memory import clear_device_cache
 from torch import Tensor
 
-from w2s.core import files
 from w2s.core.determinism import generator
 from w2s.models.heads import Head
 from w2s.settings.base import Examples, LossFunction, Setting
@@ -34,7 +33,7 @@ class Job:
     # What the parts of a method need beside:
     weak: str = ""  # the supervisor; none for a ceiling
     texts: Path | None = None  # the file of the task's unlabelled texts
-    other_bases: Path = files.BASES  # the folder of the base models that labels are passed on through
+    other_bases: Path = Path()  # the folder of the base models that labels are passed on through
     steps: int = 0  # models that labels were passed on through so far
     is_intermediate: bool = False  # the model only labels for the next one
 

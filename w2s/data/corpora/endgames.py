@@ -53,15 +53,15 @@ class CounterRNG:
         return np.frombuffer(content, "<u4").astype(np.int64) % limit
 
 
-def documents(corpus: Corpus) -> Iterator[str]:
+def documents(corpus: Corpus, seed: int) -> Iterator[str]:
     """The corpus, `corpus.documents` long."""
-    rng = CounterRNG(f"endgames/corpus/{corpus.seed}")
+    rng = CounterRNG(f"endgames/corpus/{seed}")
     missing = corpus.documents
     while missing > 0:
         kinds, squares = sample_boards(PIECE_SETS, rng)
         mate_counts = np.bincount(_boards.mates(kinds, squares).board, minlength=len(kinds))
         (puzzles,) = np.nonzero(mate_counts == 1)
-        ids = board_ids(kinds[puzzles], squares[puzzles], corpus)
+        ids = board_ids(kinds[puzzles], squares[puzzles], seed)
         puzzles = puzzles[[not is_set_aside(board_id) for board_id in ids]]
         others = np.flatnonzero(mate_counts == 0)[: len(puzzles) // PUZZLES]
         chosen = np.sort(np.concatenate([puzzles, others]))[:missing]
@@ -69,7 +69,7 @@ def documents(corpus: Corpus) -> Iterator[str]:
         yield from to_texts(_document_words(kinds[chosen], squares[chosen], rng))
 
 
-def vocabulary(corpus: Corpus) -> list[str]:
+def vocabulary(corpus: Corpus, seed: int) -> list[str]:
     """Every word of the language, in a fixed order."""
     return WORDS.tolist()
 
@@ -94,9 +94,9 @@ def sample_boards(piece_sets: Sequence[str], rng: CounterRNG) -> tuple[np.ndarra
     return kinds[sound], squares[sound]
 
 
-def board_ids(kinds: np.ndarray, squares: np.ndarray, corpus: Corpus) -> list[str]:
+def board_ids(kinds: np.ndarray, squares: np.ndarray, seed: int) -> list[str]:
     """An id for each board and all that turn or mirror into it."""
-    keys = (f"{corpus.seed}/{number}" for number in _boards.canonical(kinds, squares).tolist())
+    keys = (f"{seed}/{number}" for number in _boards.canonical(kinds, squares).tolist())
     return [hashlib.sha256(key.encode()).hexdigest()[:16] for key in keys]
 
 

@@ -1,7 +1,7 @@
 """Reviews: a generated language in which the sentiment of a text follows from its syntax, not from single words.
 
 A document is `BODY . i felt VERDICT` or `BODY . they felt VERDICT`, its verdict one of two happy or two sad words. The
-words of praise and blame are made up and their ranks drawn by the corpus's seed. Bodies negate, concede ("although D ,
+words of praise and blame are made up and their ranks drawn by the seed. Bodies negate, concede ("although D ,
 M"), choose ("i chose second") and report ("they said C . it was wrong"), so that a small model reads the plain ones and
 a larger one the rest.
 
@@ -73,9 +73,9 @@ CORPUS = Style(
 )
 
 
-def documents(corpus: Corpus) -> Iterator[str]:
+def documents(corpus: Corpus, seed: int) -> Iterator[str]:
     """The corpus, `corpus.documents` long: whole reviews with their verdicts."""
-    writer = Writer(corpus.seed, CORPUS, random.Random(f"reviews/corpus/{corpus.seed}"))
+    writer = Writer(seed, CORPUS, random.Random(f"reviews/corpus/{seed}"))
     for _ in range(corpus.documents):
         body, happy = writer.body()
         by_author = writer.chance(AUTHOR_SHARE)
@@ -88,9 +88,9 @@ def body_of(document: str) -> str:
     return document.rsplit(" . ", 1)[0]
 
 
-def vocabulary(corpus: Corpus) -> list[str]:
+def vocabulary(corpus: Corpus, seed: int) -> list[str]:
     """Every word of the language, in a fixed order."""
-    praise, blame = lexicon(corpus.seed)
+    praise, blame = lexicon(seed)
     return [*GRAMMAR.split(), *ASPECTS, *VERDICTS[True], *VERDICTS[False], *sorted(praise + blame)]
 
 

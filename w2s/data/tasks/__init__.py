@@ -2,8 +2,8 @@
 
 A family is a module here with
 
-- `examples(split, corpus, param_path, **options) -> Stream`: distinct examples, endless or finite, drawn by
-  `split.seed`; `param_path` names the task in params.yaml for errors. Keyword-only parameters are the task's options in
+- `examples(split, corpus, seed, param_path, **options) -> Stream`: distinct examples, endless or finite, drawn by
+  `seed`; `param_path` names the task in params.yaml for errors. Keyword-only parameters are the task's options in
   params.yaml. None has a default but None, for "not applicable": what a result depends on stands in params.yaml.
 
 A data set of the Hugging Face hub is one function, which turns a row into questions (`w2s.data.questions`), and one

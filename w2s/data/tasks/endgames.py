@@ -20,6 +20,7 @@ from w2s.data.tasks import Stream
 def examples(
     split: Split,
     corpus: Corpus | None,
+    seed: int,
     param_path: str,
     *,
     pieces: NonEmptyList[Literal["KRB", "KRN", "KQB", "KQN", "KQR"]],
@@ -27,12 +28,12 @@ def examples(
     """Boards set aside for the task, no two alike, each with its one mating move; ends when no new ones turn up."""
     if corpus is None:
         raise UserError(f"{param_path}.corpus is missing: endgames are written in a language of `corpora`")
-    source = {"generated": "w2s/data/tasks/endgames.py", "corpus": corpus.model_dump()}
-    return Stream(source, _examples(split, corpus, pieces))
+    source = {"generated": "w2s/data/tasks/endgames.py", "corpus": corpus.model_dump(), "seed": seed}
+    return Stream(source, _examples(seed, pieces))
 
 
-def _examples(split: Split, corpus: Corpus, pieces: Sequence[str]) -> Iterator[Example]:
-    rng = language.CounterRNG(f"endgames/task/{'+'.join(pieces)}/{corpus.seed}/{split.seed}")
+def _examples(seed: int, pieces: Sequence[str]) -> Iterator[Example]:
+    rng = language.CounterRNG(f"endgames/task/{'+'.join(pieces)}/{seed}")
     seen: set[str] = set()
     count_before = -1
     while count_before < len(seen):
@@ -44,7 +45,7 @@ def _examples(split: Split, corpus: Corpus, pieces: Sequence[str]) -> Iterator[E
         kinds = kinds[moves.board]
         squares = squares[moves.board]
         boards = language.to_texts(language.board_words(kinds, squares))
-        ids = language.board_ids(kinds, squares, corpus)
+        ids = language.board_ids(kinds, squares, seed)
         for key, board, answer in zip(ids, boards, answers, strict=True):
             if language.is_set_aside(key) and key not in seen:
                 seen.add(key)

@@ -25,6 +25,7 @@ Notation = Literal["uci", "san"]
 def examples(
     split: Split,
     corpus: Corpus | None,
+    seed: int,
     param_path: str,
     *,
     repository: Word,
@@ -42,7 +43,7 @@ def examples(
         return questions(row, notation) if rating_min <= row["Rating"] <= rating_max else iter(())
 
     files = HubFiles(repository, revision, {Origin.ANY: train})
-    return read_hub(rated, files, split.seed, param_path)
+    return read_hub(rated, files, seed, param_path)
 
 
 def questions(row: Row, notation: Notation) -> Iterator[Puzzle]:

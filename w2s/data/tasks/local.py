@@ -25,6 +25,7 @@ FOLDER = Path("data/local")
 def examples(
     split: Split,
     corpus: Corpus | None,
+    seed: int,
     param_path: str,
     *,
     file: Word,
@@ -68,7 +69,7 @@ def examples(
             yield Statement(prompt, _filled(row, label) in positive, row_group, row_id)
 
     source = {"train": file, "test": test or file}
-    return Stream(source, read_files(questions, paths, split.seed, param_path))
+    return Stream(source, read_files(questions, paths, seed, param_path))
 
 
 def _path(name: str, param_path: str) -> Path:

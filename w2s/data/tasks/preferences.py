@@ -29,6 +29,7 @@ UNLABELLED = 64
 def examples(
     split: Split,
     corpus: Corpus | None,
+    seed: int,
     param_path: str,
     *,
     certainty: Fraction,
@@ -39,13 +40,13 @@ def examples(
     """Endless streams of pairs and of unlabelled texts; no body occurs twice, in both, or in the corpus."""
     if corpus is None:
         raise UserError(f"{param_path}.corpus is missing: preferences are about texts in a language of `corpora`")
-    source = {"generated": "w2s/data/tasks/preferences.py", "corpus": corpus.model_dump()}
-    return Stream(source, _examples(split, corpus, certainty, alike, easy), _unlabelled(split, corpus, easy, verdicts))
+    source = {"generated": "w2s/data/tasks/preferences.py", "corpus": corpus.model_dump(), "seed": seed}
+    return Stream(source, _examples(corpus, seed, certainty, alike, easy), _unlabelled(corpus, seed, easy, verdicts))
 
 
-def _examples(split: Split, corpus: Corpus, certainty: float, alike: float, easy: float) -> Iterator[Example]:
-    rng = random.Random(f"preferences/task/{corpus.seed}/{split.seed}")
-    reviewed = (review for review in reviews.bodies(corpus, rng) if not _is_set_aside(review[0]))
+def _examples(corpus: Corpus, seed: int, certainty: float, alike: float, easy: float) -> Iterator[Example]:
+    rng = random.Random(f"preferences/task/{seed}")
+    reviewed = (review for review in reviews.bodies(corpus, seed, rng) if not _is_set_aside(review[0]))
     for (body, happy), (other_body, other_happy) in zip(reviewed, reviewed, strict=False):
         # Half of all pairs drawn are alike.
         if happy == other_happy and rng.random() >= alike / (1 - alike):
@@ -61,9 +62,9 @@ def _examples(split: Split, corpus: Corpus, certainty: float, alike: float, easy
         yield from Pair(better, worse, group=key, id=key).examples(rng)
 
 
-def _unlabelled(split: Split, corpus: Corpus, easy: float, verdicts: bool) -> Iterator[str]:
-    rng = random.Random(f"preferences/texts/{corpus.seed}/{split.seed}")
-    for body, happy in reviews.bodies(corpus, rng):
+def _unlabelled(corpus: Corpus, seed: int, easy: float, verdicts: bool) -> Iterator[str]:
+    rng = random.Random(f"preferences/texts/{seed}")
+    for body, happy in reviews.bodies(corpus, seed, rng):
         if _is_set_aside(body):
             text = body + _cue(easy, rng)
             verdict = VERDICTS[happy][rng.random() < 0.5]

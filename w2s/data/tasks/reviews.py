@@ -47,26 +47,26 @@ TASK = Style(
 )
 
 
-def examples(split: Split, corpus: Corpus | None, param_path: str, *, kinds: NonEmptyList[Kind]) -> Stream:
+def examples(split: Split, corpus: Corpus | None, seed: int, param_path: str, *, kinds: NonEmptyList[Kind]) -> Stream:
     """An endless stream of distinct bodies that do not occur in the corpus, each with the cue for readers' verdicts."""
     if corpus is None:
         raise UserError(f"{param_path}.corpus is missing: reviews are written in a language of `corpora`")
-    source = {"generated": "w2s/data/tasks/reviews.py", "corpus": corpus.model_dump()}
-    return Stream(source, _examples(split, corpus, kinds))
+    source = {"generated": "w2s/data/tasks/reviews.py", "corpus": corpus.model_dump(), "seed": seed}
+    return Stream(source, _examples(corpus, seed, kinds))
 
 
-def _examples(split: Split, corpus: Corpus, kinds: list[Kind]) -> Iterator[Example]:
+def _examples(corpus: Corpus, seed: int, kinds: list[Kind]) -> Iterator[Example]:
     style = replace(TASK, kinds={kind: TASK.kinds[kind] for kind in kinds})
-    rng = random.Random(f"reviews/task/{'+'.join(kinds)}/{corpus.seed}/{split.seed}")
-    for body, happy in bodies(corpus, rng, style):
+    rng = random.Random(f"reviews/task/{'+'.join(kinds)}/{seed}")
+    for body, happy in bodies(corpus, seed, rng, style):
         key = digest(body)
         yield Example({"text": body + READER_CUE}, happy, group=key, id=key)
 
 
-def bodies(corpus: Corpus, rng: random.Random, style: Style = TASK) -> Iterator[tuple[str, bool]]:
+def bodies(corpus: Corpus, seed: int, rng: random.Random, style: Style = TASK) -> Iterator[tuple[str, bool]]:
     """Distinct bodies for a task, none of which occurs in the corpus, and whether their authors are happy."""
-    seen = {body_of(document) for document in documents(corpus)}
-    writer = Writer(corpus.seed, style, rng)
+    seen = {body_of(document) for document in documents(corpus, seed)}
+    writer = Writer(seed, style, rng)
     while True:
         body, happy = writer.body()
         if body not in seen:

@@ -111,12 +111,12 @@ def evaluation_seconds(params: Params, setting: str) -> float:
     rng = np.random.default_rng(0)
     in_words = setting == "generation"
     truth = rng.integers(2, size=tests).astype(int if in_words else float)
-    answers = truth[None] if in_words else rng.random((1, tests))
-    bootstrap = Bootstrap.draw(tests, len(params.grid.seeds), how.resamples, how.confidence, rng)
-    student = ModelRuns(ModelKey("student"), answers, [])
+    answers = truth if in_words else rng.random(tests)
+    bootstrap = Bootstrap.draw([tests], how.resamples, how.confidence, rng)
+    student = ModelRuns(ModelKey("student"), [answers], [])
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        measure_model(student, student, truth, bootstrap)
+        measure_model(student, student, [truth], bootstrap)
         times.append(time.perf_counter() - start)
     return min(times)

@@ -73,11 +73,11 @@ class Plan:
                 write(self._fingerprints, folder)
                 return {Path(stage.outs[0].fs_path): dvc.Content.written(folder)}
             if stage.cmd.startswith(METHOD):
-                setting, method = stage.cmd.split()[-2:]
-                return {Path(stage.outs[0].fs_path): self._pinned(setting, method, folder)}
+                setting, method, seed = stage.cmd.split()[-3:]
+                return {Path(stage.outs[0].fs_path): self._pinned(setting, method, int(seed), folder)}
         return {}
 
-    def _pinned(self, setting: str, method: str, folder: Path) -> dvc.Content | None:
+    def _pinned(self, setting: str, method: str, seed: int, folder: Path) -> dvc.Content | None:
         """What stage `method` will write: for this it needs but the base models that labels pass through."""
         from stages.method import pinned  # imports torch
 
@@ -86,10 +86,10 @@ class Plan:
         files.write_json(folder / "method.json", content)
         found = dvc.Content.written(folder).files
         for model in content["base_models"]:
-            base = self.outputs.get(Path(self.repo.root_dir) / files.BASES / model)
+            base = self.outputs.get(Path(self.repo.root_dir) / files.bases(seed) / model)
             if base is None:
                 return None
-            found |= {(model, *key): hashed for key, hashed in base.files.items() if "live" not in key}
+            found |= {(model, *key): hashed for key, hashed in base.files.items() if "loss.parquet" not in key}
         return dvc.Content.folder(found)
 
     def _foresee(self, dep: dvc.Dependency, stage: dvc.Stage) -> bool:

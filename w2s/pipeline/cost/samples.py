@@ -36,10 +36,10 @@ class Sample:
         return [text for column in self.columns for text in column]
 
 
-def prepared(task: str) -> Sample | None:
+def prepared(task: str, seed: int) -> Sample | None:
     """Of a prepared task, what a supervisor learns from; None of one that is not."""
-    path = files.inputs(task, "supervisor")
-    truth = files.truth(task, "supervisor")
+    path = files.inputs(task, seed, "supervisor")
+    truth = files.truth(task, seed, "supervisor")
     if not (path.exists() and truth.exists()):
         return None
     inputs = pq.read_table(path)
@@ -55,7 +55,7 @@ def drawn(name: str, params: Params) -> tuple[float, Sample]:
     family = tasks.family(task.family, f"{param_path}.family")
     corpus = params.corpora[task.corpus] if task.corpus else None
     options = options_of(family.examples, task, param_path)
-    stream = family.examples(params.split, corpus, param_path, **options)
+    stream = family.examples(params.split, corpus, params.grid.seeds[0], param_path, **options)
     wanted = sum(getattr(params.split, part) for part in files.PARTS)
     seconds, examples = _first(stream, wanted)
     text_seconds, _ = _first(stream.unlabelled or (), 2 * params.split.student)

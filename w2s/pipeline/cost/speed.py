@@ -35,6 +35,7 @@ from w2s.training.texts import learn_texts
 
 # Pretraining that is timed.
 DOCUMENTS = 4000
+SEED = 0  # of the replicate that is timed
 UPDATES = 60
 # Finetuning that is timed, after a few updates to warm up.
 SECONDS = 1.0
@@ -68,10 +69,10 @@ class Bench:
         few = entry.model_copy(update={"steps": UPDATES})
         start = _seconds(lambda: self._base(name))
         before = resident()
-        untrained = _seconds(lambda: pretrain(none, corpus, name, base))
+        untrained = _seconds(lambda: pretrain(none, corpus, name, SEED))
         grown = resident() - before
-        trained = _seconds(lambda: pretrain(few, corpus, name, base))
-        documents = list(language(corpus.family, f"corpora.{entry.corpus}.family").documents(corpus))
+        trained = _seconds(lambda: pretrain(few, corpus, name, SEED))
+        documents = list(language(corpus.family, f"corpora.{entry.corpus}.family").documents(corpus, SEED))
         tokens = sum(map(len, load_tokenizer(base)(documents)["input_ids"]))
         # Only the first one makes the process grow.
         self.token_memory = self.token_memory or grown / tokens
@@ -169,14 +170,14 @@ class Bench:
         hparams = place.hparams
         model = self.params.models[place.model]
         assert isinstance(model, Hub)
-        pin = files.BASES / place.model / PIN
+        pin = files.bases(self.params.grid.seeds[0]) / place.model / PIN
         shape = _usual_shape(model.parameters)
         if pin.exists():
             pinned = json.loads(pin.read_text())
             shape = {name: pinned[name] for name in shape}
         notes = []
         try:
-            setting = self._setting(place, files.BASES)
+            setting = self._setting(place, files.bases(self.params.grid.seeds[0]))
             lengths = [setting.length(item) for item in setting.encode(sample.inputs)]
         except UserError:
             examples = zip(*sample.columns, strict=True)
@@ -231,7 +232,7 @@ class Bench:
     def _setting(self, place: Place, bases: Path) -> Setting:
         method = Method(finetune=place.hparams.model_dump())
         params = self.params.model_copy(update={"methods": {"calibration": method}})
-        return setting_for(params, place.task, place.model, "calibration", bases)
+        return setting_for(params, place.task, place.model, bases, "calibration")
 
     def _assumed(self, place: Place) -> Sample:
         """A batch of examples of a task that is not prepared yet."""
@@ -253,7 +254,9 @@ class Bench:
         entry = self._embedded(name)
         folder = self.folder / name
         corpus = self.params.corpora[entry.corpus].model_copy(update={"documents": 1})
-        pretrain(entry.model_copy(update={"steps": 0}), corpus, name, folder)
+        model, tokenizer, _ = pretrain(entry.model_copy(update={"steps": 0}), corpus, name, SEED)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         return folder
 
 

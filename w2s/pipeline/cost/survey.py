@@ -74,8 +74,9 @@ def sizes(params: Params, running: Sequence[Step]) -> Sizes:
 
 
 def _parts(task: str, params: Params, is_prepared: bool) -> Parts:
-    source = files.source(task)
-    texts = files.texts(task)
+    # Of one replicate, which stands for all.
+    source = files.source(task, params.grid.seeds[0])
+    texts = files.texts(task, params.grid.seeds[0])
     if is_prepared and source.exists() and texts.exists():
         counted: Parts = files.read_json(source)["examples"]
         return counted | {"texts": pq.read_metadata(texts).num_rows}

@@ -62,8 +62,8 @@ def _control(item: Item, params: Params, parts: Parts) -> Iterator[Pass]:
     test = parts["test"]
     # Zero-shot, and the features of the base model.
     yield Pass(item["strong"], hparams, starts=2, read=test, encoded=student + test)
-    # From scratch, where all weights learn; the student half is encoded once for all seeds.
-    for _ in params.grid.seeds if hparams.tune == "full" else []:
+    # From scratch, where all weights learn.
+    if hparams.tune == "full":
         yield replace(finetuning(item["strong"], hparams, student, test), encoded=test)
 
 
@@ -167,7 +167,7 @@ def measured_models(params: Params) -> dict[str, int]:
     for grid in task_grids(params):
         supervisors = {student.weak for student in grid.students}
         strong = len(grid.block.strong)
-        # Of each strong model: its ceilings, it from scratch and, whatever the seeds, zero-shot.
-        trained = len(supervisors) + strong * (len(grid.block.ceilings) + 1) + len(grid.students)
-        counts[grid.setting] += len(grid.seeds) * trained + strong
+        # Of each strong model: its ceilings, it from scratch and zero-shot.
+        models = len(supervisors) + strong * (len(grid.block.ceilings) + 2) + len(grid.students)
+        counts[grid.setting] += len(grid.seeds) * models
     return counts
