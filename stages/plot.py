@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from w2s.core import checks
-from w2s.core.files import atomic, read_json
+from w2s.core.files import atomic, read_json, write_json
 from w2s.core.stage import run
 from w2s.report import figures, report
 from w2s.report.environment import environment
@@ -13,7 +13,7 @@ PARAMS = Path("params.yaml")
 
 
 def main() -> None:
-    """Read the tables in the folder for results; write figures/*.svg and report.html beside them."""
+    """Read the tables in the folder for results; write figures/*.svg, report.html and environment.json beside them."""
     experiment = checks.load(PARAMS)
     reports = Path(experiment.grid.reports)
     tables = read_tables(reports)
@@ -22,6 +22,7 @@ def main() -> None:
     for figure in drawn:
         with atomic(reports / "figures" / f"{figure.name}.svg") as file:
             file.write_bytes(figure.svg)
+    write_json(reports / "environment.json", environment())
     origin = report.Origin(PARAMS.read_text(encoding="utf-8"), environment())
     with atomic(reports / "report.html") as file:
         file.write_text(report.page(experiment, tables, claims, drawn, origin), encoding="utf-8")

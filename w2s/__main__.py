@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from w2s.core import arithmetic
 from w2s.core.errors import UserError
 from w2s.pipeline import grids
 from w2s.results import claims, verdict
@@ -36,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_cost)
 
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
-    command.set_defaults(run=lambda _: verdict.run())
+    command.set_defaults(run=_verdict)
 
     command = commands.add_parser("claims", help="show which of the paper's claims hold in the results")
     command.set_defaults(run=lambda _: claims.show())
@@ -52,6 +53,13 @@ def _reproduce(arguments: argparse.Namespace) -> None:
     if arguments.grid:
         grids.put(arguments.grid)
     schedule.reproduce(max(1, arguments.jobs))
+
+
+def _verdict(_: argparse.Namespace) -> int:
+    from w2s.report.environment import environment
+
+    arithmetic.pin([])  # as the stages do
+    return verdict.run(environment())
 
 
 def _readme(_: argparse.Namespace) -> None:

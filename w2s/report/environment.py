@@ -4,7 +4,8 @@ import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+
+from w2s.core.arithmetic import CPUINFO, PORTABLE
 
 CODE = ("w2s", "stages", "params.yaml", "dvc.yaml", "pyproject.toml", "requirements.lock", "requirements-torch.lock")
 PACKAGES = (
@@ -19,6 +20,7 @@ PACKAGES = (
     "dvclive",
     "matplotlib",
 )
+INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sse4_1": "SSE4.1"}
 
 
 def environment() -> dict[str, str]:
@@ -50,16 +52,32 @@ def _hardware() -> dict[str, str]:
     return {
         "operating system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
+        "instruction set": _instructions(),
+        "arithmetic": _arithmetic() or "not pinned",
         "cores": str(cores or "unknown"),
         "GPU": ", ".join(f"{gpus.count(name)} × {name}" for name in dict.fromkeys(gpus)) or "none",
     }
 
 
 def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return next(iter(names), platform.processor() or "unknown")
+    return _cpuinfo("model name") or platform.processor() or "unknown"
+
+
+def _instructions() -> str:
+    """The widest instructions of the processor that numerical libraries have kernels for."""
+    flags = _cpuinfo("flags").split()
+    return next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine() or "unknown")
+
+
+def _arithmetic() -> str:
+    """Which kernels the libraries were told to use."""
+    return " ".join(f"{name}={os.environ[name]}" for name in PORTABLE if name in os.environ)
+
+
+def _cpuinfo(field: str) -> str:
+    """A field of the first processor; empty where it cannot be told."""
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")
 
 
 def _output(*command: str) -> str:

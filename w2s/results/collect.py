@@ -105,6 +105,7 @@ class TaskPredictions:
     ids: list[pa.ChunkedArray]  # by seed, sorted: the order of its truth and predictions
     truth: list[Answers]  # by seed [N]
     models: dict[ModelKey, ModelRuns]  # supervisors first, students last
+    words: list[str]  # the answers in words, by their codes; none where answers are P(true)
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def collect(grid: TaskGrid) -> TaskPredictions:
         truths.append(truth)
     models = [*_supervisors(grid, readers), *_strong_models(grid, readers), *_students(grid, readers)]
     ids = [reader.ids for reader in readers.values()]
-    return TaskPredictions(grid, ids, truths, {model.key: model for model in models})
+    return TaskPredictions(grid, ids, truths, {model.key: model for model in models}, list(codes))
 
 
 # Every file is looked for by its place in the grid, so that leftovers of other grids stay out.

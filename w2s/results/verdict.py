@@ -1,239 +1,197 @@
 """Whether the results just computed are the committed ones; run after `dvc repro`.
 
-Results of the same folder are compared, `grid.reports` of the parameters here.
-*Bit-identical*: every trained output has the md5 that the committed dvc.lock records, and results.csv is equal.
-*Equal results*: results.csv is equal; the committed dvc.lock lacks outputs trained here, so bits cannot be compared.
-*Within intervals*: the same grid, and every accuracy over seeds lies in its committed interval.
-*Not reproduced*: anything else. Only numbers decide; parameters that differ are listed as an explanation.
+Results of the same folder are compared, `grid.reports` of the parameters here, with those of HEAD. There are four
+levels (`LEVELS`), and only the last is a failure. Parameters, versions and processors that differ are listed as an
+explanation.
 """
 
-import csv
-import io
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 import yaml
-from tabulate import tabulate
 
 from w2s.core.errors import UserError
 from w2s.core.params import PARAMS
-from w2s.results.collect import ModelKey
-from w2s.results.tables import COLUMNS
+from w2s.results import answers, claims, lock, overview
+from w2s.results.answers import Answered, Cell
+from w2s.results.text import lines, shortened
 
 LOCK = "dvc.lock"
+GRAPH = "dvc.yaml"
 REPORTS = "grid.reports"  # the parameter for the folder of results
-BASES = "models/base/"
-# Where the outputs of training lie; models/ has weights where they are kept.
-TRAINED = ("data/weak_labels/", "runs/", BASES, "models/supervisor/", "models/ceiling/", "models/student/")
-MAX_LINES = 10  # of any list
-
-Row = dict[str, str]
-Model = tuple[str, ModelKey]  # of a task
-
-
-class Cell(NamedTuple):
-    """One combination of the grid."""
-
-    task: str
-    weak: str
-    strong: str
-    method: str
-    ceiling: str  # the method of the ceiling it is compared with
-    seed: str
-
-    def models(self) -> tuple[Model, Model, Model]:
-        """Supervisor, ceiling and student, whose accuracies decide."""
-        return (
-            (self.task, ModelKey("supervisor", weak=self.weak)),
-            (self.task, ModelKey("ceiling", strong=self.strong, method=self.ceiling)),
-            (self.task, ModelKey("student", self.weak, self.strong, self.method)),
-        )
+ENVIRONMENT = "environment.json"
+OF_MACHINE = ("report.html", ENVIRONMENT)  # name the machine, and so need only be there
+SAME = 0.999  # share of predictions
+LEVELS = {
+    "BIT-IDENTICAL": "Every trained output and every file of the report is the committed one to the bit.",
+    "THE SAME ANSWERS": f"At least {SAME:.1%} of all predictions say the same, and every claim's verdict is unchanged.",
+    "WITHIN THE INTERVAL OF A NEW REPLICATE": "Each accuracy lies where, by the committed seeds, a new seed's would.",
+    "NOT REPRODUCED": "Accuracies lie where, by the committed seeds, a new seed's would not, or cells differ.",
+}
+IDENTICAL, ANSWERS, REPLICATE, FAILED = LEVELS
 
 
-class Interval(NamedTuple):
-    """A number of the summary."""
-
-    value: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Results:
+class Results(NamedTuple):
     """The results of one run of the pipeline: the one here, or the committed one."""
 
-    results: str  # results.csv, as text
-    cells: list[Cell]
-    accuracies: dict[Model, Interval]  # over seeds; supervisors, then ceilings, then students
-    pgr: dict[Model, Interval | str]  # of students; the reason where it is undefined
-    trained: dict[str, str]  # output of a training stage → md5
+    answers: dict[Cell, Answered]
+    claims: dict[tuple[str, str], str]  # claim and setting → verdict
+    stages: lock.Stages
+    outputs: dict[str, str]  # of stages, those that were drawn, trained or predicted → md5
     params: dict[str, Any]  # dotted key → value
+    environment: Mapping[str, str]
 
 
-def run() -> int:
-    """Print the results and the verdict; the exit code is 1 if the committed results were not reproduced."""
+def run(environment: Mapping[str, str]) -> int:
+    """Print the results and the verdict; the exit code is 1 if the committed results were not reproduced.
+
+    `environment` is that of this machine, by name.
+    """
     params = dict(_dotted(_yaml(_read(PARAMS), PARAMS)))
     reports = Path(str(params.get(REPORTS, "reports")))
-    names = (str(reports / "results.csv"), str(reports / "summary.csv"), LOCK, PARAMS)
-    here = parse({name: _read(name) for name in names})
-    if not any(Path(path).exists() for path in here.trained):
+    names = [str(reports / answers.FILE), str(reports / claims.FILE), LOCK, PARAMS]
+    here = parse({name: _read(name) for name in names}, environment)
+    confidence = float(params.get("evaluate.confidence", 0.95))
+    if not any(Path(path).exists() for path in here.outputs):
         raise UserError("nothing has been trained here (these reports came with git): run `dvc repro` first")
-    print(*table(here), "", sep="\n")
+    print(*overview.table(reports, confidence), "", sep="\n")
     files = {name: _read_committed(name) for name in names}
-    files[LOCK] = files[LOCK] or "stages: {}"
+    files[LOCK] = files[LOCK] or b"stages: {}"
     if not all(files.values()):
         print("Verdict: no committed results to compare with.")
         return 0
-    committed = parse(files, "HEAD:")
-    reproduced, lines = compare(here, committed)
-    print(*lines, *explain(here, committed), sep="\n")
-    return 0 if reproduced else 1
+    recorded = _read_committed(str(reports / ENVIRONMENT))
+    committed = parse(files, json.loads(recorded) if recorded else {}, "HEAD:")
+    graph = _yaml(_read(GRAPH), GRAPH)["stages"]
+    level, found = compare(here, committed, _changed(graph, reports), confidence)
+    print(f"Verdict: {level}. {LEVELS[level]}", *found, sep="\n")
+    if level != IDENTICAL:
+        print(*lock.first_difference(here.stages, committed.stages, list(graph)), sep="\n")
+    print(*explain(here, committed), *environments(here, committed), sep="\n")
+    return int(level == FAILED)
 
 
-def table(results: Results) -> list[str]:
-    """Supervisor → student → ceiling and PGR, one line a task, pair and method."""
-    rows = []
-    reasons = list(dict.fromkeys(pgr for pgr in results.pgr.values() if isinstance(pgr, str)))
-    for cell in dict.fromkeys(cell._replace(seed="") for cell in results.cells):
-        supervisor, ceiling, student = cell.models()
-        accuracies = [results.accuracies[model].value for model in (supervisor, student, ceiling)]
-        match results.pgr[student]:
-            case Interval(value, low, high):
-                pgr = f"{value:.2f} [{low:.2f}, {high:.2f}]"
-            case reason:
-                pgr = f"n/a ({reasons.index(str(reason)) + 1})"
-        rows.append([cell.task, cell.weak, cell.strong, cell.method, *accuracies, pgr])
-    confidence = f"{results.params.get('evaluate.confidence', 0.95):.0%}"
-    headers = ["task", "weak", "strong", "method", "supervisor", "student", "ceiling", "PGR"]
-    return [
-        f"Accuracy on test inputs (mean over seeds), and performance gap recovered with its {confidence} interval",
-        "",
-        *_lines(rows, headers, ".3f"),
-        *(f"  ({number}) no PGR: {reason}" for number, reason in enumerate(reasons, 1)),
-    ]
+def compare(here: Results, committed: Results, changed: list[str], confidence: float) -> tuple[str, list[str]]:
+    """The level of `LEVELS`, and in words what it rests on.
 
+    `changed` are the files of the report that are not the committed ones.
+    """
+    paths = here.outputs.keys() | committed.outputs.keys()
+    lacking = here.outputs.keys() - committed.outputs.keys()
+    differing = [path for path in paths if here.outputs.get(path) != committed.outputs.get(path)]
+    bits = f"  {len(differing)} of {len(paths)} trained outputs differ in bits"
+    if lacking:
+        bits = f"  Bits not compared: the committed {LOCK} lacks {len(lacking)} of {len(paths)} trained outputs"
+    found = [f"{bits}; {len(changed)} files of the report are missing or differ{':' if changed else '.'}"]
+    found += shortened([f"    {name}" for name in changed])
+    if not differing and not changed:
+        return IDENTICAL, found
 
-def compare(here: Results, committed: Results) -> tuple[bool, list[str]]:
-    """Whether the results were reproduced, and the verdict in words."""
-    trained = here.trained.keys() | committed.trained.keys()
-    changed = [path for path in trained if here.trained.get(path) != committed.trained.get(path)]
-    same_table = here.results == committed.results
-    if not changed and same_table:
-        return True, [
-            f"Verdict: BIT-IDENTICAL. All {len(trained)} trained outputs and results.csv are the committed ones."
-        ]
-    compared = f"{len(changed)} of {len(trained)} trained outputs differ in bits"
-    unknown = here.trained.keys() - committed.trained.keys()
-    if unknown:
-        compared = f"Bits not compared: the committed {LOCK} lacks {len(unknown)} of {len(trained)} trained outputs"
-    bits = f"  {compared}; results.csv {'is equal' if same_table else 'differs'}."
-    if unknown and same_table:
-        return True, ["Verdict: EQUAL RESULTS. results.csv is the committed one.", bits]
-
-    old = committed.accuracies
-    new = here.accuracies
-    both = [model for model in old if model in new]
-    outside = [model for model in both if not old[model].low <= new[model].value <= old[model].high]
-    missing = [["committed only", *cell] for cell in committed.cells if cell not in here.cells]
-    missing += [["here only", *cell] for cell in here.cells if cell not in committed.cells]
-    if not outside and not missing:
-        return True, [f"Verdict: WITHIN INTERVALS. All {len(both)} accuracies lie in their committed intervals.", bits]
-
-    lines = [
-        f"Verdict: NOT REPRODUCED. {len(outside)} of {len(both)} accuracies lie outside their committed intervals.",
-        bits,
-    ]
-    if outside:
-        rows = []
-        for model in outside:
-            interval = f"{old[model].value:.4f} [{old[model].low:.4f}, {old[model].high:.4f}]"
-            rows.append([model[0], *model[1], new[model].value, interval])
-        headers = ["task", *ModelKey._fields, "here", "committed"]
-        lines += ["", *_shortened(_lines(rows, headers, ".4f"), headings=1)]
+    missing = [["committed only", *cell] for cell in committed.answers if cell not in here.answers]
+    missing += [["here only", *cell] for cell in here.answers if cell not in committed.answers]
     if missing:
-        lines += ["", f"The grids differ; cells that were not compared ({len(missing)}):"]
-        lines += _shortened(_lines(missing, ["", *Cell._fields]), headings=1)
-    return False, lines
+        found.append(f"  The grids differ; cells that were not compared ({len(missing)}):")
+        return FAILED, found + shortened(lines(missing, ["", *Cell._fields]), headings=1)
+
+    total = sum(len(cell.answers) for cell in committed.answers.values())
+    different = sum(cell.different(here.answers[name]) for name, cell in committed.answers.items())
+    verdicts = committed.claims.items() ^ here.claims.items()
+    names = sorted({" in ".join(filter(None, claim)) for claim, _ in verdicts})
+    found.append(f"  {different} of {total} predictions differ.")
+    found += [f"  Claims whose verdict changed: {', '.join(names)}."] * bool(names)
+    if different <= (1 - SAME) * total and not names:
+        return ANSWERS, found
+
+    outside = list(_outside(here, committed, confidence))
+    found.append(f"  {len(outside)} of {len(here.answers)} accuracies lie outside the interval of a new seed.")
+    if not outside:
+        return REPLICATE, found
+    return FAILED, found + shortened(lines(outside, [*Cell._fields, "here", "committed, new seed"], ".4f"), headings=1)
+
+
+def _outside(here: Results, committed: Results, confidence: float) -> Iterator[list[object]]:
+    """The cells whose accuracy is not what the committed seeds predict of a new seed: mean ± t · s · √(1 + 1/n).
+
+    Of one seed nothing can be predicted, and it must be the same to 1e-9.
+    """
+    from scipy.stats import t  # takes a second
+
+    seeds: dict[Cell, list[float]] = {}
+    for name, cell in committed.answers.items():
+        seeds.setdefault(name._replace(seed=""), []).append(cell.accuracy)
+    for name, cell in here.answers.items():
+        values = seeds[name._replace(seed="")]
+        n = len(values)
+        width = 1e-9
+        if n > 1:
+            width += float(t.ppf((1 + confidence) / 2, n - 1)) * stdev(values) * (1 + 1 / n) ** 0.5
+        if abs(cell.accuracy - fmean(values)) > width:
+            yield [*name, cell.accuracy, f"{fmean(values):.4f} ± {width:.4f}"]
 
 
 def explain(here: Results, committed: Results) -> list[str]:
-    """What may explain other numbers: base models that differ in bits, and parameters that differ."""
-    bases = [path for path in committed.trained if path.startswith(BASES) and path in here.trained]
-    changed = [path.removeprefix(BASES) for path in bases if here.trained[path] != committed.trained[path]]
-    lines = []
-    if changed:
-        lines = [
-            "",
-            f"Base models that differ in bits: {', '.join(changed)}. They were pretrained on another processor, or by",
-            "changed parameters or code; how far that alone moves accuracies is not part of the committed intervals.",
-        ]
+    """The parameters that differ, unless the committed ones are those of another folder of results."""
     if here.params.get(REPORTS) != committed.params.get(REPORTS):
-        # The committed params.yaml is not the one of the results committed in this folder.
-        return lines
+        return []
     differing = []
     for key in dict.fromkeys([*committed.params, *here.params]):
         old, new = (json.dumps(of.params[key]) if key in of.params else "absent" for of in (committed, here))
         if old != new:
             differing.append(f"  {key}: {old} -> {new}")
-    if differing:
-        heading = "Parameters that differ, committed -> here (a variant is not a reproduction):"
-        lines += ["", heading, *_shortened(differing)]
-    return lines
+    if not differing:
+        return []
+    return ["", "Parameters that differ, committed -> here (a variant is not a reproduction):", *shortened(differing)]
 
 
-def parse(files: dict[str, str], revision: str = "") -> Results:
-    """Results from the texts of results.csv, summary.csv, the lock and the parameters, in this order.
+def environments(here: Results, committed: Results) -> list[str]:
+    """Processor, instruction set and versions of both sides; what differs has a line for each."""
+    found = ["", "Computed here, and where the committed report was:"]
+    for name in dict.fromkeys([*here.environment, *committed.environment]):
+        ours, theirs = (of.environment.get(name, "unknown") for of in (here, committed))
+        found.append(f"  {name}: {ours}" if ours == theirs else f"  {name}: {ours} (here)")
+        found += [f"  {' ' * len(name)}  {theirs} (committed)"] * (ours != theirs)
+    return found
+
+
+def parse(files: Mapping[str, bytes], environment: Mapping[str, str], revision: str = "") -> Results:
+    """Results from the contents of answers, claims, lock and parameters, in this order.
 
     `revision` ("HEAD:") goes before a file's name in errors.
     """
-    results_path, summary_path, lock_path, params_path = files
-    results = _rows(files[results_path], results_path, revision)
-    cells = [Cell(*(row[column] for column in Cell._fields)) for row in results]
-    summary = {
-        (row["task"], ModelKey(*(row[column] for column in ModelKey._fields)), row["metric"]): row
-        for row in _rows(files[summary_path], summary_path, revision)
-    }
-    supervisors, ceilings, students = zip(*(cell.models() for cell in cells), strict=True)
+    predicted, claimed, locked, parameters = (revision + name for name in files)
+    contents = list(files.values())
     try:
-        accuracies = {model: _interval(summary[*model, "accuracy"]) for model in supervisors + ceilings + students}
-        recovered = {model: summary[*model, "pgr"] for model in students}
-        pgr = {model: row["reason"] or _interval(row) for model, row in recovered.items()}
-    except (KeyError, ValueError):
-        raise UserError(f"{revision}{summary_path}: does not fit {results_path}{_remedy(revision)}") from None
-    lock = _yaml(files[lock_path], revision + lock_path)
-    try:
-        outputs = [output for stage in lock["stages"].values() for output in stage.get("outs", [])]
-        trained = {output["path"]: output["md5"] for output in outputs if output["path"].startswith(TRAINED)}
-    except (KeyError, TypeError, AttributeError):
-        raise UserError(f"{revision}{lock_path}: not a lock file of DVC") from None
-    params = dict(_dotted(_yaml(files[params_path], revision + params_path)))
-    return Results(files[results_path], cells, accuracies, pgr, trained, params)
+        verdicts = {(row["id"], row["setting"]): row["verdict"] for row in json.loads(contents[1])["claims"]}
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{claimed}: not the claims that `evaluate` judged") from None
+    stages = (_yaml(contents[2], locked) or {}).get("stages")
+    if not isinstance(stages, dict):
+        raise UserError(f"{locked}: not a lock file of DVC")
+    return Results(
+        answers=answers.parse(contents[0], predicted),
+        claims=verdicts,
+        stages=stages,
+        outputs=lock.outputs(stages, locked),
+        params=dict(_dotted(_yaml(contents[3], parameters))),
+        environment=environment,
+    )
 
 
-def _rows(text: str, path: str, revision: str) -> list[Row]:
-    """A table's rows, or an error if it is not whole."""
-    reader = csv.DictReader(io.StringIO(text))
-    rows = list(reader)
-    # csv fills a row of too few fields with None, and puts those too many under the key None.
-    whole = all(None not in row and None not in row.values() for row in rows)
-    if reader.fieldnames != COLUMNS[Path(path).name] or not rows or not whole:
-        raise UserError(f"{revision}{path}: not a whole table of `evaluate`{_remedy(revision)}")
-    return rows
+def _changed(graph: Mapping[str, Any], reports: Path) -> list[str]:
+    """The files of the report that are missing here, or not as HEAD has them."""
+    outs = [out for name in ("evaluate", "plot") for out in graph[name]["outs"] + graph[name].get("metrics", [])]
+    paths = [next(iter(out)).replace("${grid.reports}", str(reports)) for out in outs]
+    changed = _git("diff", "HEAD", "--no-renames", "--name-only", "--relative", "-z", "--", *paths)
+    changed += _git("ls-files", "--others", "--exclude-standard", "-z", "--", *paths)
+    names = filter(None, changed.decode().split("\0"))
+    return [name for name in names if not (Path(name).name in OF_MACHINE and Path(name).exists())]
 
 
-def _remedy(revision: str) -> str:
-    return "; nothing to compare with" if revision else "; delete it, and `dvc repro` makes it anew"
-
-
-def _interval(row: Row) -> Interval:
-    return Interval(*(float(row[column]) for column in Interval._fields))
-
-
-def _yaml(text: str, name: str) -> Any:
+def _yaml(text: bytes, name: str) -> Any:
     try:
         # The loader in C: the lock file of a large grid is long.
         return yaml.load(text, yaml.CSafeLoader)
@@ -249,36 +207,26 @@ def _dotted(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield prefix, tree
 
 
-def _read(name: str) -> str:
+def _read(name: str) -> bytes:
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_bytes()
     except FileNotFoundError:
         raise UserError(f"{name} does not exist, so there are no results yet: run `dvc repro` first") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise UserError(f"{name}: cannot be read ({error})") from None
 
 
-def _read_committed(name: str) -> str:
+def _read_committed(name: str) -> bytes:
     """A file as HEAD has it; empty if it does not."""
+    if not _git("rev-parse", "--git-dir"):
+        raise UserError(f"{Path.cwd()} is not in a git repository, so there are no committed results")
+    return _git("show", f"HEAD:./{name}")
+
+
+def _git(*arguments: str) -> bytes:
+    """What git prints; nothing where it fails."""
     try:
-        inside = subprocess.run(["git", "rev-parse", "--git-dir"], capture_output=True, check=False)
-        shown = subprocess.run(["git", "show", f"HEAD:./{name}"], capture_output=True, check=False)
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     except FileNotFoundError:
         raise UserError("git is not installed, so the committed results cannot be read") from None
-    if inside.returncode:
-        raise UserError(f"{Path.cwd()} is not in a git repository, so there are no committed results")
-    return "" if shown.returncode else shown.stdout.decode("utf-8", "replace")
-
-
-def _lines(rows: Sequence[Sequence[object]], headers: Sequence[str], floats: str = "g") -> list[str]:
-    """A text table, indented; columns of text are left as they are even where they look like numbers."""
-    text = [column for column, cell in enumerate(rows[0]) if isinstance(cell, str)]
-    content = tabulate(rows, headers, tablefmt="plain", floatfmt=floats, disable_numparse=text)
-    return [f"  {line}".rstrip() for line in content.splitlines()]
-
-
-def _shortened(lines: list[str], headings: int = 0) -> list[str]:
-    """The headings, at most `MAX_LINES` lines, and how many more there are."""
-    shown = headings + MAX_LINES
-    more = len(lines) - shown
-    return lines[:shown] + ([f"  ... and {more} more"] if more > 0 else [])
+    return b"" if done.returncode else done.stdout
