@@ -1,12 +1,14 @@
 """Commands beside DVC's own: `w2s <command>`, or `python -m w2s <command>`."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
 from w2s.core import arithmetic
 from w2s.core.errors import UserError
-from w2s.pipeline import grids
+from w2s.pipeline import ending, grids
+from w2s.pipeline.ending import Stopped
 from w2s.results import claims, verdict
 
 
@@ -18,6 +20,12 @@ def main() -> int:
     except UserError as error:
         print("error:", " ".join(str(error).split()), file=sys.stderr)
         return 1
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        return stop.code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,11 +56,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _reproduce(arguments: argparse.Namespace) -> None:
-    from w2s.pipeline import schedule  # raises `UserError` where DVC is not the one it knows
+    with ending.stoppable(), ending.alone():
+        from w2s.pipeline import schedule  # raises `UserError` where DVC is not the one it knows
 
-    if arguments.grid:
-        grids.put(arguments.grid)
-    schedule.reproduce(max(1, arguments.jobs))
+        if arguments.grid:
+            grids.put(arguments.grid)
+        schedule.reproduce(max(1, arguments.jobs))
 
 
 def _verdict(_: argparse.Namespace) -> int:

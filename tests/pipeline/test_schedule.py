@@ -1,14 +1,8 @@
 """The scheduler, on the micro grid with stubs for stages: it leaves what `dvc repro` alone would have."""
 
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 import yaml
 
@@ -72,24 +66,3 @@ def test_the_lock_stands_in_the_order_of_the_graph(stubbed: Workspace) -> None:
     kinds = list(dict.fromkeys(name.split("@")[0] for name in lock(stubbed)["stages"]))
     graph = yaml.safe_load((stubbed.path / "dvc.yaml").read_text())["stages"]
     assert kinds == [name for name in graph if name in kinds]
-
-
-def test_a_killed_run_leaves_no_process(stubbed: Workspace) -> None:
-    stub = stubbed.path / "stub.py"
-    stub.write_text(f"import time\n\ntime.sleep(120)\n{stub.read_text()}")
-    stubbed.set("finetune.epochs", 3)
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-m", "w2s", "reproduce", "--jobs", "2"]
-    process = subprocess.Popen(command, cwd=stubbed.path, env=environment, stderr=subprocess.DEVNULL)
-
-    def children() -> list[psutil.Process]:
-        return psutil.Process(process.pid).children(recursive=True)
-
-    deadline = time.monotonic() + 60
-    while not any("stub.py" in " ".join(child.cmdline()) for child in children()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    started = children()
-    process.send_signal(signal.SIGKILL)
-    _, alive = psutil.wait_procs(started, timeout=20)
-    assert alive == []

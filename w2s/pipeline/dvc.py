@@ -7,21 +7,25 @@ without a word. After an upgrade: run tests/pipeline, then set `CHECKED`.
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import dpath
 import dvc
+import psutil
 
 from w2s.core.errors import UserError
 from w2s.core.files import atomic
 
+DYING = 3  # seconds within which the processes of a killed run have ended
 CHECKED = "3.67.1"
 if dvc.__version__ != CHECKED:
     raise UserError(f"DVC is {dvc.__version__}, but w2s.pipeline.dvc was checked against {CHECKED}: install that")
@@ -29,8 +33,10 @@ try:
     from dvc.dependency import Dependency, ParamsDependency
     from dvc.dvcfile import LOCK_FILE, PROJECT_FILE, load_file
     from dvc.exceptions import DvcException
+    from dvc.lock import make_lock
     from dvc.output import Output
     from dvc.repo import Repo
+    from dvc.rwlock import RWLOCK_FILE, RWLOCK_LOCK
     from dvc.stage import PipelineStage as Stage
     from dvc.stage import run as stage_run
     from dvc.stage.exceptions import StageCmdFailedError
@@ -102,6 +108,44 @@ def run_commands_by(execute: Callable[[str, Mapping[str, str]], int]) -> None:
     if not hasattr(stage_run, "_run"):
         raise UserError(f"DVC {CHECKED} is not whole, install it again (dvc.stage.run has no _run)")
     stage_run._run = run
+
+
+def release_locks(repo: Repo) -> None:
+    """Remove what killed processes left in DVC's list of who reads and writes what; `UserError` if one is alive."""
+    path = Path(repo.tmp_dir, RWLOCK_FILE)
+    deadline = time.monotonic() + DYING
+    while holders := _alive(path):
+        if time.monotonic() > deadline:
+            process, command = holders.popitem()
+            raise UserError(f"process {process} ({command}) already runs here; wait for it to end, or stop it")
+        time.sleep(0.1)
+    with make_lock(
+        str(path.with_name(RWLOCK_LOCK)), tmp_dir=repo.tmp_dir, hardlink_lock=repo.config["core"]["hardlink_lock"]
+    ):
+        path.unlink(missing_ok=True)
+
+
+def _alive(path: Path) -> dict[int, str]:
+    """The commands of the processes that hold something by this file, without those that are gone."""
+    try:
+        held = json.loads(path.read_text(encoding="utf-8"))
+        written = path.stat().st_mtime
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        # Its writer was killed within.
+        return {}
+    infos = [*held.get("write", {}).values(), *chain.from_iterable(held.get("read", {}).values())]
+    return {info["pid"]: info["cmd"] for info in infos if _is_alive(info["pid"], written)}
+
+
+def _is_alive(process: int, noted: float) -> bool:
+    """Whether the process that had this number then still runs, and not another that has its number now."""
+    try:
+        found = psutil.Process(process)
+        return found.status() != psutil.STATUS_ZOMBIE and found.create_time() <= noted
+    except psutil.NoSuchProcess:
+        return False
 
 
 def record(repo: Repo, entries: Mapping[str, dict[str, Any]]) -> None:

@@ -29,6 +29,7 @@ def reproduce(jobs: int) -> None:
     """
     start = time.perf_counter()
     with dvc.opened() as repo:
+        dvc.release_locks(repo)
         upstream = dvc.upstream(repo)
     entries: Entries = {}
     try:

@@ -6,29 +6,25 @@ heavy libraries once forks for each stage: of a small stage's fifteen seconds im
 process that is killed: the next run finds in DVC's run cache what this one finished.
 """
 
-import importlib
 import logging
 import multiprocessing
 import os
-import shlex
 import signal
-import subprocess
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any
 
-import psutil
-
-from w2s.core import arithmetic, stage, stopwatch
-from w2s.pipeline import dvc
+from w2s.core import stopwatch
+from w2s.pipeline import dvc, ending, forks
 
 TAIL = 30  # lines of a failed stage's output that are shown
 
 # What stages import, and what they would import only when they come to it.
 PRELOADED = [
+    "w2s.pipeline.server",
+    "w2s.pipeline.forks",
     *(f"stages.{path.stem}" for path in sorted(Path("stages").glob("[!_]*.py"))),
     "matplotlib.backends.backend_svg",
     "sklearn.linear_model",
@@ -50,8 +46,8 @@ class StageFailedError(Exception):
 def start() -> None:
     """Prepare this process, whose output from here on is kept apart."""
     global _runner, _output, _seconds
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C reaches the stage's own process, too, and DVC reports that it failed.
+    ending.end_with_parent()
+    # Ctrl-C is for the scheduler to answer. Not SIG_IGN, which a stage would inherit.
     signal.signal(signal.SIGINT, lambda *_: None)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     _output = TemporaryFile()  # noqa: SIM115, open as long as this process
@@ -82,28 +78,13 @@ def run(name: str) -> tuple[dict[str, Any] | None, float]:
 
 
 def _execute(command: str, environment: Mapping[str, str]) -> int:
-    """Run a stage's command; its exit code.
-
-    `python -m stages.…` is run in a fork of the server if its arithmetic is that of the grid, as which the server was
-    started; anything else in a process of its own.
-    """
-    words = shlex.split(command)
-    is_script = words[:2] == ["python", "-m"] and words[2].startswith("stages.")
-    if not is_script or arithmetic.is_portable(words) != arithmetic.is_portable([]):
-        return subprocess.run(command, shell=True, env=environment, check=False).returncode
-    _, _, module, *arguments = words
-    process = _server.Process(target=_run_script, args=(module, arguments, dict(environment)))
+    """Run a stage's command in a fork of the server; its exit code."""
+    process = _server.Process(target=forks.run, args=(command, dict(environment)))
     process.start()
     process.join()
+    if process.exitcode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        print("error: killed by signal 9, perhaps for want of memory; try one stage at a time (--jobs 1)")
     return process.exitcode or 0
-
-
-def _run_script(module: str, arguments: list[str], environment: dict[str, str]) -> None:
-    """What `python -m module arguments` does; ends this process."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.environ.update(environment)
-    sys.argv = [module, *arguments]
-    stage.run(importlib.import_module(module).main)
 
 
 def _tail() -> str:
@@ -113,13 +94,3 @@ def _tail() -> str:
     lines = _output.read().decode(errors="replace").splitlines()
     # Of a progress bar that is drawn over and over, the last state.
     return "\n".join(line.rstrip().rsplit("\r", 1)[-1] for line in lines[-TAIL:])
-
-
-def _end_with_parent() -> None:
-    """When the scheduler is killed, end the running stage and this process."""
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
-    for child in psutil.Process().children(recursive=True):
-        child.kill()
-    os._exit(1)

@@ -1,0 +1,193 @@
+"""Kills `w2s reproduce` at random moments, again and again: nothing lives on, and the next run ends with the same bits.
+
+Run `python -m tests.pipeline.kills 30` for 30 kills by each signal. The pipeline is small, of stages that a worker
+forks and stages that are commands of their own.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import yaml
+
+ROOT = Path(__file__).parents[2]
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+CODES = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -signal.SIGKILL}
+STOPPED = "stopped; finished stages are kept"
+MARK = "W2S_TEST_OF_KILLS"
+# Seconds: of a stage, until a process has started, until all have ended.
+STAGE, START, END = 0.3, 60, 5
+
+STAGE_SCRIPT = f'''"""Writes a file that depends on another, slowly."""
+
+import hashlib
+import time
+from pathlib import Path
+
+from w2s.core.stage import run
+
+
+def main(before: str, out: str) -> None:
+    time.sleep({STAGE})
+    Path(out).parent.mkdir(exist_ok=True)
+    Path(out).write_text(hashlib.sha256(Path(before).read_bytes()).hexdigest() + out)
+
+
+if __name__ == "__main__":
+    run(main)
+'''
+GRAPH = {
+    "forked": {
+        "matrix": {"cell": [0, 1, 2, 3]},
+        "cmd": "python -m stages.make seed runs/forked-${item.cell}",
+        "deps": ["seed"],
+        "outs": ["runs/forked-${item.cell}"],
+    },
+    "command": {
+        "matrix": {"cell": [0, 1, 2, 3]},
+        "cmd": "python stages/make.py runs/forked-${item.cell} runs/command-${item.cell} && true",
+        "deps": ["runs/forked-${item.cell}"],
+        "outs": ["runs/command-${item.cell}"],
+    },
+    "last": {
+        "cmd": "python -m stages.make runs/command-3 last",
+        "deps": [f"runs/command-{cell}" for cell in range(4)],
+        "outs": ["last"],
+    },
+}
+
+
+class Pipeline:
+    """A repository with this package and a small graph."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(path),
+            "DVC_NO_ANALYTICS": "1",
+            MARK: str(path),
+        }
+        shutil.copytree(ROOT / "w2s", path / "w2s", ignore=shutil.ignore_patterns("__pycache__"))
+        (path / "stages").mkdir()
+        shutil.copy2(ROOT / "stages/__init__.py", path / "stages")
+        (path / "stages/make.py").write_text(STAGE_SCRIPT)
+        # What workers would import for seconds, and no stage here needs.
+        for name in ("matplotlib", "sklearn", "torch", "transformers"):
+            (path / f"{name}.py").write_text("raise ImportError\n")
+        (path / "seed").write_text("0\n")
+        (path / ".gitignore").write_text("/last\n/runs/\n")
+        (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}, sort_keys=False))
+        subprocess.run(["git", "init", "-q"], cwd=path, check=True)
+        subprocess.run(["dvc", "init", "-q"], cwd=path, env=self.environment, check=True)
+
+    def start(self) -> subprocess.Popen[str]:
+        """A run, once it holds the workspace; in a process group of its own, as at a terminal."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "w2s", "reproduce", "--jobs", "2"],
+            cwd=self.path,
+            env=self.environment,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # Ctrl-C is ignored by what a shell without a terminal starts in the background.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        lock = self.path / ".dvc/tmp/w2s.lock"
+        deadline = time.monotonic() + START
+        while not (lock.exists() and str(process.pid) in lock.read_text()):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return process
+
+    def finish(self) -> dict[str, str]:
+        """Run to the end; the bits that it leaves."""
+        done = subprocess.run(
+            [sys.executable, "-m", "w2s", "reproduce"],
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return self.bits()
+
+    def bits(self) -> dict[str, str]:
+        """The lock and every output."""
+        paths = [self.path / "dvc.lock", self.path / "last", *sorted((self.path / "runs").iterdir())]
+        return {path.name: path.read_text() for path in paths}
+
+    def wipe(self) -> None:
+        """As before the first run."""
+        for path in (self.path / "runs", self.path / ".dvc/cache", self.path / ".dvc/tmp"):
+            shutil.rmtree(path, ignore_errors=True)
+        for name in ("dvc.lock", "last"):
+            (self.path / name).unlink(missing_ok=True)
+
+    def alive(self) -> dict[int, str]:
+        """The commands of all processes that began in a run of this pipeline."""
+        found = {}
+        for process in psutil.process_iter():
+            try:
+                if process.environ().get(MARK) == str(self.path) and process.status() != psutil.STATUS_ZOMBIE:
+                    found[process.pid] = " ".join(process.cmdline())
+            except (psutil.NoSuchProcess, psutil.AccessDenied):
+                # It ended meanwhile, or is another user's.
+                continue
+        return found
+
+
+def kill(process: subprocess.Popen[str], pipeline: Pipeline, number: signal.Signals, group: bool) -> None:
+    """Send a signal to the run, or to its whole group as a terminal does; asserts that all of it ends in order."""
+    (os.killpg if group else os.kill)(process.pid, number)
+    said = process.communicate(timeout=START)[1]
+    deadline = time.monotonic() + END
+    while left := pipeline.alive():
+        assert time.monotonic() < deadline, f"after {number.name}: {left}"
+        time.sleep(0.05)
+    assert process.returncode == CODES[number], f"{number.name}: exit {process.returncode}\n{said}"
+    if number is not signal.SIGKILL:
+        assert said.splitlines()[-1] == STOPPED
+        assert "Traceback" not in said
+        assert "Error" not in said
+
+
+def main() -> None:
+    count = int(sys.argv[1])
+    draw = random.Random(0)
+    with tempfile.TemporaryDirectory() as folder:
+        pipeline = Pipeline(Path(folder))
+        before = time.monotonic()
+        expected = pipeline.finish()
+        whole = time.monotonic() - before
+        pipeline.wipe()
+        waiting = [number for number in SIGNALS for _ in range(count)]
+        draw.shuffle(waiting)
+        ended = 0
+        while waiting:
+            process = pipeline.start()
+            try:
+                process.wait(draw.uniform(0, whole))
+            except subprocess.TimeoutExpired:
+                number = waiting.pop()
+                kill(process, pipeline, number, group=number is not signal.SIGKILL and draw.random() < 0.5)
+                continue
+            assert process.returncode == 0, process.communicate()[1]
+            assert pipeline.bits() == expected
+            ended += 1
+            pipeline.wipe()
+        assert pipeline.finish() == expected
+    names = ", ".join(number.name for number in SIGNALS)
+    print(f"{count} kills by each of {names}: no process left; {ended + 1} runs ended between them, with the same bits")
+
+
+if __name__ == "__main__":
+    main()
