@@ -2,17 +2,22 @@
 
 import json
 import random
+from csv import QUOTE_ALL, DictWriter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from w2s.core.errors import UserError
 from w2s.data.sources import Row, shuffled_rows
 
-CONTENT = [{"text": text, "label": index % 3} for index, text in enumerate(["None", "NA", "", 'a "b", c', "ü\nx", "1"])]
+TEXTS = ["None", "NA", "", 'a "b", c', "ü\nx", "1", "34", "0070", "7.50", "1e5", "true", "True", "2010-01-01", " x "]
+CONTENT = [{"text": text, "label": str(index % 3)} for index, text in enumerate(TEXTS)]
 
 
 def parquet(path: Path, content: list[dict[str, Any]]) -> None:
@@ -45,6 +50,69 @@ def test_values_survive(name: str, tmp_path: Path) -> None:
     folder.mkdir()
     KINDS[name](folder / name, CONTENT)
     assert sorted(taken(folder / name), key=lambda row: CONTENT.index(row)) == CONTENT
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=20), st.sampled_from(["jsonl", "json", "csv"]))
+def test_every_text_survives(pairs: list[tuple[str, str]], kind: str) -> None:
+    content = [{"one": one, "other": other} for one, other in pairs]
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"rows.{kind}")
+        if kind == "csv":
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = DictWriter(file, ["one", "other"], quoting=QUOTE_ALL)
+                writer.writeheader()
+                writer.writerows(content)
+        else:
+            KINDS[path.name](path, content)
+        assert sorted(taken(path), key=str) == sorted(content, key=str)
+
+
+@pytest.mark.parametrize("number", ["34", "34.0", "-0", "1E5", "123456789012345678901234567890", "0.30000000000000004"])
+def test_numbers_stay_their_digits_and_a_decimal_elsewhere_changes_none(number: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(f"n\n{number}\n0.5\n")
+    (tmp_path / "a.jsonl").write_text(f'{{"n": {number}, "m": [{number}, true]}}\n{{"n": 0.5}}\n')
+    assert {row["n"] for row in taken(tmp_path / "a.csv")} == {number, "0.5"}
+    (row,) = [row for row in taken(tmp_path / "a.jsonl") if "m" in row]
+    assert row == {"n": number, "m": [number, "true"]}
+
+
+def test_numbers_of_parquet_read_alike_whatever_their_type(tmp_path: Path) -> None:
+    parquet(tmp_path / "a.parquet", [{"whole": 34, "decimal": 34.0, "half": 0.5, "truth": True}])
+    (row,) = taken(tmp_path / "a.parquet")
+    assert [row.text(column) for column in row] == ["34", "34", "0.5", "true"]
+
+
+DAMAGE = {
+    "ragged.csv": ("a,b\n1,2\n1,2,3\n", "line 3: 3 values for 2 columns"),
+    "twice.csv": ("a,a\n1,2\n", "two columns have the same name: a, a"),
+    "open.csv": ('a,b\n1,"2\n', "line 2: unexpected end of data"),
+    "cut.jsonl": ('{"a": 1}\n{"a": 2', "line 2: Expecting ',' delimiter"),
+    "twice.jsonl": ('{"a": 1, "a": 2}\n', "line 1: a key occurs twice: a, a"),
+    "nan.jsonl": ('{"a": NaN}\n', "line 1: NaN is not JSON"),
+    "half.jsonl": ('{"a": "\\ud800"}\n', "line 1: 'utf-8' codec can't encode"),
+    "bare.jsonl": ("7\n", "line 1: a row must be an object"),
+    "deep.json": ("[" * 100_000, "line 1: maximum recursion depth exceeded"),
+    "short.csv.gz": ("text", "Not a gzipped file"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_is_told_with_its_line(name: str, tmp_path: Path) -> None:
+    content, told = DAMAGE[name]
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError) as error:
+        taken(tmp_path / name)
+    assert told in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["none.csv", "none.jsonl", "none.json"])
+def test_a_file_without_rows_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text({"none.csv": "a,b\n"}.get(name, ""))
+    with pytest.raises(UserError, match=f"tasks.mine: {name}: no rows"):
+        taken(tmp_path / name)
 
 
 def test_the_order_is_pinned_and_long_files_are_whole(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def endless() -> Iterator[Example]:
 
 
 def parts_of(examples: Iterator[Example] | list[Example], **counts: int) -> dict[str, list[Example]]:
-    return divide(iter(examples), Split(seed=0, **counts), "params.yaml: tasks.mine")
+    return divide(iter(examples), Split(**counts), "params.yaml: tasks.mine")
 
 
 @given(sizes, st.lists(labels, max_size=80))

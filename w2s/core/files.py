@@ -23,6 +23,7 @@ from w2s.core.errors import UserError
 T = TypeVar("T")
 
 CODE = Path("code")
+_written: set[Path] = set()  # what `atomic` put into place, in this process
 PARTS = ("supervisor", "student", "validation", "test")
 
 
@@ -201,6 +202,12 @@ def write_json(path: Path, content: Any) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
+def withdraw() -> None:
+    """Remove all that `atomic` put into place in this process."""
+    for path in _written:
+        _remove(path)
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` (file or folder) that takes its name when the block succeeds, else vanishes."""
@@ -212,6 +219,7 @@ def atomic(path: Path) -> Iterator[Path]:
         if temporary.is_dir():
             _remove(path)
         os.replace(temporary, path)
+        _written.add(path)
     finally:
         _remove(temporary)
 

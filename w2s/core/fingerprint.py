@@ -19,7 +19,9 @@ REFUSING = frozenset(
         "w2s/core/validation.py",
         "w2s/core/checks.py",
         "w2s/core/errors.py",
+        "w2s/core/unchanged.py",
         "w2s/methods/compatibility.py",
+        "w2s/models/answers.py",
     }
 )
 # Of these packages params.yaml chooses a module for each of its entries: the closure of an entry has that module only.
@@ -70,6 +72,11 @@ class Sources:
         In files whose path begins with one of `quoted`, the docstrings of functions are text of the report and count.
         """
         return {file: self._digested(file, file.startswith(tuple(quoted))) for file in sorted(files)}
+
+    @staticmethod
+    def essence(source: bytes) -> str:
+        """What of a source text counts: all but comments, docstrings and formatting. Raises `SyntaxError`."""
+        return repr(_essence(ast.parse(source), quoted=False))
 
     def _digest(self, file: str, quoted: bool) -> str:
         if file.endswith(".py"):

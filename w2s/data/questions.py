@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 from w2s.data.sources import Row
 
 T = TypeVar("T")
+# That something, by its digest, is true or false: what a question says beside what its example asks.
+Claim = tuple[str, bool]
 
 
 class Origin(Enum):
@@ -52,6 +54,9 @@ class Statement:
     def examples(self, rng: random.Random) -> list[Example]:
         return [Example({"text": self.text}, self.true, self.group, self.id)]
 
+    def claims(self) -> list[Claim]:
+        return [(digest(self.text), self.true)]
+
 
 @dataclass(frozen=True, slots=True)
 class Puzzle:
@@ -64,6 +69,10 @@ class Puzzle:
 
     def examples(self, rng: random.Random) -> list[Example]:
         return [Example({"text": self.text}, self.answer, self.group, self.id)]
+
+    def claims(self) -> list[Claim]:
+        """None: a puzzle may have several answers."""
+        return []
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,10 @@ class Pair:
         if first.strip() == second.strip():
             return []
         return [Example({"first": first, "second": second}, better_first, self.group, self.id)]
+
+    def claims(self) -> list[Claim]:
+        """That the first by alphabet is better."""
+        return [(digest("\n".join(sorted([self.better, self.worse]))), self.better < self.worse)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +121,10 @@ class Choice:
             return []
         chosen = right if choose_right else wrong[int(rng.random() * len(wrong))]
         return chosen.examples(rng)
+
+    def claims(self) -> list[Claim]:
+        """Those of every answer, whichever the example asks for."""
+        return [claim for statement in self.statements() for claim in statement.claims()]
 
 
 Question = Choice | Pair | Puzzle | Statement

@@ -1,14 +1,16 @@
 """From the rows of a data set's files to distinct examples: files of the Hugging Face hub, or local ones."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from w2s.core.errors import UserError
 from w2s.core.hub import snapshot
 from w2s.core.params import Corpus, NonEmptyList, Split, Word
-from w2s.data.questions import Example, Origin, Question, digest
+from w2s.data.questions import Example, Origin, Puzzle, Question, digest
 from w2s.data.sources import Row, shuffled_rows
 from w2s.data.tasks import Stream
 
@@ -72,21 +74,36 @@ def read_hub(
         "train": names.get(Origin.TRAIN) or names[Origin.ANY],
         "test": names.get(Origin.TEST) or names[Origin.ANY],
     }
-    return Stream(source, read_files(questions, paths, seed, param_path, merge_groups))
+    return read_files(source, questions, paths, seed, param_path, merge_groups)
 
 
 def read_files(
+    source: Mapping[str, Any],
     questions: Questions,
     paths: Mapping[Origin, Sequence[Path]],
     seed: int,
     param_path: str,
     merge_groups: MergeGroups | None = None,
-) -> Iterator[Example]:
+) -> Stream:
     """Distinct examples from the files of each origin, in the order of `paths`.
 
-    Rows and answers are drawn by `seed`, with a random stream that is the same on every platform and version. Raises
-    `UserError` for a row that is not as expected, and for an id of the data set's own that occurs twice.
+    Rows and answers are drawn by `seed`, with a random stream that is the same on every platform and version. What
+    some rows say is true and others false is left out, and counted in the source. Raises `UserError` for a row that is
+    not as expected, and for an id of the data set's own that occurs twice.
     """
+    contradictory = _contradictory(questions, paths, param_path)
+    examples = _distinct_examples(questions, paths, seed, param_path, merge_groups, contradictory)
+    return Stream({**source, "contradictory": len(contradictory)}, examples)
+
+
+def _distinct_examples(
+    questions: Questions,
+    paths: Mapping[Origin, Sequence[Path]],
+    seed: int,
+    param_path: str,
+    merge_groups: MergeGroups | None,
+    contradictory: Set[str],
+) -> Iterator[Example]:
     examples: Iterable[Example] = _all_examples(questions, paths, seed, param_path)
     merged: Mapping[str, str] = {}
     if merge_groups:
@@ -95,13 +112,31 @@ def read_files(
     seen: set[str] = set()
     for example in examples:
         # sorted: a pair in either order is one example
-        key = example.id or digest("\n".join(sorted(example.inputs.values())))
+        content = digest("\n".join(sorted(example.inputs.values())))
+        if content in contradictory:
+            continue
+        key = example.id or content
         if key not in seen:
             group = merged.get(example.group, example.group)
             yield replace(example, id=key, group=digest(" ".join(group.casefold().split())))
         elif example.id:
             raise UserError(f"{param_path}: the id '{key}' occurs twice")
         seen.add(key)
+
+
+def _contradictory(questions: Questions, paths: Mapping[Origin, Sequence[Path]], param_path: str) -> set[str]:
+    """The digests of what some rows say is true and others false; all files are read for it once, but for puzzles."""
+    claims: dict[str, bool] = {}
+    found: set[str] = set()
+    for several in paths.values():
+        for row in shuffled_rows(several, random.Random(0), param_path):
+            with _faults_named(several, param_path):
+                asked = list(questions(row))
+                if any(isinstance(question, Puzzle) for question in asked):
+                    return set()
+                said = [claim for question in asked for claim in question.claims()]
+            found.update(key for key, true in said if claims.setdefault(key, true) != true)
+    return found
 
 
 def _all_examples(
@@ -111,9 +146,16 @@ def _all_examples(
     for origin, several in paths.items():
         rng = random.Random(f"tasks/{STREAM[origin]}/{seed}")
         for row in shuffled_rows(several, rng, param_path):
-            try:
+            with _faults_named(several, param_path):
                 examples = [example for question in questions(row) for example in question.examples(rng)]
-            except (ValueError, LookupError, TypeError, AttributeError) as error:
-                fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
-                raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}") from None
             yield from (replace(example, origin=origin) for example in examples)
+
+
+@contextmanager
+def _faults_named(several: Sequence[Path], param_path: str) -> Iterator[None]:
+    """What goes wrong with a row becomes a `UserError` that names the file."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
+        raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}") from None

@@ -14,7 +14,7 @@ from w2s.data.sources import Row
 def questions(row: Row) -> Iterator[Statement]:
     """What was asked or who speaks, then the reply; 1 is reasonable."""
     text = f"{row['scenario'].strip()}\n{row['excuse'].strip()}\nIs this reasonable?"
-    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=row["scenario"])
+    yield Statement(text, decode_label(row, "label", {"1": True, "0": False}), group=row["scenario"])
 
 
 examples = hub_examples(questions)

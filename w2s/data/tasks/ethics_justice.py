@@ -21,7 +21,9 @@ JOINT = re.compile(r"\b(?:because|since)\b")
 def questions(row: Row) -> Iterator[Statement]:
     """One scenario; 1 is reasonable."""
     scenario = row["scenario"].strip()
-    yield Statement(f"{scenario}\nIs this reasonable?", decode_label(row, "label", {1: True, 0: False}), group=scenario)
+    yield Statement(
+        f"{scenario}\nIs this reasonable?", decode_label(row, "label", {"1": True, "0": False}), group=scenario
+    )
 
 
 def sets(scenarios: Sequence[str]) -> dict[str, str]:

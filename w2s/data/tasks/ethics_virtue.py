@@ -16,7 +16,7 @@ def questions(row: Row) -> Iterator[Statement]:
     """Scene and trait share a column, with "[SEP]" between them; 1 fits."""
     scene, trait = (part.strip() for part in row["scenario"].rsplit("[SEP]", 1))
     text = f"{scene}\nTrait: {trait}\nDoes someone in this scene show this trait?"
-    yield Statement(text, decode_label(row, "label", {1: True, 0: False}), group=scene)
+    yield Statement(text, decode_label(row, "label", {"1": True, "0": False}), group=scene)
 
 
 examples = hub_examples(questions)
