@@ -202,7 +202,6 @@ def test_the_committed_parameters_load() -> None:
         ("finetune.batch_size", 0, "finetune.batch_size: must be greater than 0 (found 0)"),
         ("grid.seeds", [-1], "grid.seeds.0: must be greater than or equal to 0 (found -1)"),
         ("split.seed", 2**31, "split.seed: must be less than 2147483648 (found 2147483648)"),
-        ("evaluate.resamples", 3, "evaluate.resamples: must be greater than or equal to 100 (found 3)"),
         ("evaluate.confidence", 1.0, "evaluate.confidence: must be less than 1 (found 1.0)"),
         # references between entries
         (

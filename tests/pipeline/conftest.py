@@ -30,7 +30,6 @@ MICRO = {
     **{f"models.{rung}.steps": 60 for rung in ("xs", "m", "chess-xs", "chess-s", "chess-m")},
     "methods.generative.generative.epochs": 1,
     "finetune.snapshots": 2,
-    "evaluate.resamples": 100,
 }
 PEOPLE = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
 

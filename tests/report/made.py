@@ -117,7 +117,6 @@ def experiment(folder: Path, *blocks: Cells) -> Experiment:
 def _params(blocks: Sequence[Cells]) -> dict[str, Any]:
     """The repository's params.yaml with this grid and only what it uses; other names get an entry like a known one."""
     params = deepcopy(_repository())
-    params["evaluate"]["resamples"] = 100
     entries: dict[str, dict[str, Any]] = {"tasks": {}, "models": {}, "methods": {}}
     grid = {
         "reports": "reports",

@@ -42,7 +42,6 @@ Rows = list[dict[str, str]]
 
 
 def parameters(
-    resamples: int = 200,
     smallest_gap: float = 0.05,
     seeds: tuple[int, ...] = (0, 1, 2),
     preference: dict = EMPTY,
@@ -51,7 +50,7 @@ def parameters(
     catalogue: dict[str, Method] = METHODS,
     **classification: list,
 ) -> Params:
-    how = Evaluate(seed=0, resamples=resamples, confidence=0.95, smallest_gap=smallest_gap)
+    how = Evaluate(seed=0, confidence=0.95, smallest_gap=smallest_gap)
     grid = Grid(
         reports="reports",
         ladder=list(SIZES),
@@ -97,7 +96,7 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
         live = folder / "live/plots/metrics"
         live.mkdir(parents=True)
         for name, value in {"loss": 0.7, "learning_rate": 1e-3, "accuracy": 0.6}.items():
-            lines = [f"{step}\t{value + int(folder.name)}" for step in steps]
+            lines = [f"{step}\t{value + (int(folder.name) if folder.name.isdigit() else 0)}" for step in steps]
             (live / f"{name}.tsv").write_text("\n".join([f"step\t{name}", *lines, ""]))
         if "student" in folder.parts:
             (live / "agreement.tsv").write_text("step\tagreement\n30\t0.9\n")
@@ -106,11 +105,11 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
         ids = np.array([f"{task}/{k:05}" for k in range(examples)])
         spoken = block is params.grid.generation
         truth = MOVES[np.arange(examples) % 3] if spoken else np.arange(examples) % 2.0
-        labels(root / files.truth(task, "test"), truth)
-        if not spoken:
-            group = [f"{k // 2}" for k in range(examples)]
+        group = [f"{k // 2}" for k in range(examples)]
+        for seed in params.grid.seeds:
+            labels(root / files.truth(task, seed, "test"), truth)
             inputs = {"id": ids, "text": ids, "group": group}
-            files.write(root / files.inputs(task, "test"), files.TEXTS, inputs)
+            files.write(root / files.inputs(task, seed, "test"), files.TEXTS, inputs)
         weak_labels = {}
         for seed in params.grid.seeds:
             for weak in block.weak:
@@ -122,9 +121,9 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
                 weak_labels[weak] = np.round(view(1, weak, seed, of=truth))
                 labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
             for strong in block.strong:
-                control = root / "runs/control" / task / strong
+                control = root / "runs/control" / task / strong / str(seed)
                 labels(control / "zero_shot.parquet", view(0.2, "zero", strong, of=truth))
-                run(control / "scratch" / str(seed), strong, view(0, "scratch", strong, seed, of=truth))
+                run(control / "scratch", strong, view(0, "scratch", strong, seed, of=truth))
                 for method in block.ceilings:
                     folder = root / "runs/ceiling" / task / strong / method / str(seed)
                     skill = SKILL[strong] / (1 if method == "naive" else 2)

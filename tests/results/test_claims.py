@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tests.results.made_up import CHESS, METHODS, NOT_SIMULATED, PREFERENCES, REVIEWS, SIZES
 from w2s import __main__ as command
@@ -16,7 +17,7 @@ from w2s.core.params import Block, Method, Simulated
 from w2s.results import claims
 from w2s.results.collect import ModelKey, TaskGrid
 from w2s.results.measure import TaskSummary
-from w2s.results.statistics import Estimate
+from w2s.results.statistics import COLUMNS, Estimate
 
 BLOCKS = {"classification": REVIEWS, "preference": PREFERENCES, "generation": CHESS}
 STUDENT = ModelKey("student", "xs", "l", "naive")
@@ -27,8 +28,10 @@ RNG = np.random.default_rng(0)
 
 
 def spread(value: float, width: float = 0.01) -> np.ndarray:
-    """A measurement of this value, with replicates about as far as `width` from it."""
-    return np.concatenate([[value], RNG.normal(value, width / 2, 400)])
+    """A measurement over five seeds with this mean, whose interval reaches about as far as `width` to each side."""
+    measured = np.repeat(RNG.normal(size=(5, 1)), 1 + COLUMNS, axis=1)
+    measured -= measured.mean()
+    return value + measured * width / 1.25
 
 
 def summary(
@@ -52,7 +55,7 @@ def summary(
         seeds=[0],
         methods=methods,
     )
-    return TaskSummary(grid=grid, sizes=SIZES, confidence=0.95, means=found, estimates=estimates)
+    return TaskSummary(grid=grid, sizes=SIZES, confidence=0.95, metrics=found, estimates=estimates)
 
 
 def methods_of(means: dict[ModelKey, dict[str, float]]) -> list[str]:
@@ -135,20 +138,57 @@ def test_verdicts_follow_the_side_of_the_interval(
         assert found["low"] < effect < found["high"]
 
 
-def test_the_pooled_interval_is_that_of_the_mean_in_each_replicate() -> None:
-    rng = np.random.default_rng(0)
-    one = summary("classification", of("overfit")(0.0))
-    other = summary("classification", of("overfit")(0.0), task="two")
-    effects = []
-    for task in (one, other):
-        for values in task.means.values():
-            values["overfit"] = rng.normal(0.1, 0.1, 1001)
-            effects.append(values["overfit"])
-    found = row("students-overfit-weak-errors", one, other)
-    mean = sum(effects) / 4
-    assert found["comparisons"] == 4
-    assert found["effect"] == pytest.approx(mean[0])
-    assert (found["low"], found["high"]) == pytest.approx((*np.quantile(mean[1:], [0.025, 0.975]),))
+def test_verdicts_by_scipy_and_by_hand() -> None:
+    """Every tested claim of a report with weak and strong effects: t tests over seeds by SciPy, Holm step by step."""
+    rng = np.random.default_rng(3)
+    tasks = []
+    for task in ("one", "two"):
+        students = ladder("agreement")(0.0)
+        for key in students:
+            students[key] |= {"over_supervisor": 0.0, "overfit": 0.0, "agreement_wrong": 0.0, "pgr": 0.0}
+        made = summary("classification", students, task=task)
+        for values in made.metrics.values():
+            for place, metric in enumerate(values):
+                values[metric] = rng.normal(0.03 * place, 0.02, (5, 1)) * np.ones((1, 1 + COLUMNS))
+        tasks.append(made)
+    small, large = ([task.metrics[ModelKey("student", "xs", s, "naive")] for task in tasks] for s in ("s", "l"))
+    by_seed = {
+        metric: [values[metric][:, 0] for values in [*small, *large]] for metric in ("over_supervisor", "overfit")
+    } | {
+        metric: [sign * (b[metric] - a[metric])[:, 0] for a, b in zip(small, large, strict=True)]
+        for metric, sign in (("pgr", 1), ("agreement", -1), ("agreement_wrong", -1))
+    }
+    ids = {
+        "students-beat-supervisors": "over_supervisor",
+        "pgr-grows-with-student-size": "pgr",
+        "students-overfit-weak-errors": "overfit",
+        "larger-students-agree-less": "agreement",
+        "larger-students-repeat-fewer-errors": "agreement_wrong",
+    }
+    tests = {id: scipy.stats.ttest_1samp(np.mean(by_seed[metric], axis=0), 0) for id, metric in ids.items()}
+    rejected = set()
+    for step, id in enumerate(sorted(tests, key=lambda id: tests[id].pvalue)):
+        if tests[id].pvalue * (len(tests) - step) >= 0.05:
+            break
+        rejected.add(id)
+    rows = {row["id"]: row for row in claims.judge(tasks) if row["verdict"] != "not tested"}
+    assert rows.keys() == ids.keys()
+    assert 0 < len(rejected) < len(ids)
+    for id, row in rows.items():
+        interval = tests[id].confidence_interval(0.95)
+        assert (row["low"], row["high"], row["p"]) == pytest.approx((interval.low, interval.high, tests[id].pvalue))
+        expected = "undecided" if id not in rejected else "holds" if row["effect"] > 0 else "does not hold"
+        assert row["verdict"] == expected, id
+
+
+def test_pairs_that_cannot_be_asked_are_counted_and_change_no_other() -> None:
+    students = {ModelKey("student", weak, "l", "naive"): {"overfit": 0.1} for weak in ("xs", "s")}
+    task = summary("classification", students)
+    before = row("students-overfit-weak-errors", task)
+    assert (before["comparisons"], before["left_out"]) == (2, 0)
+    task.metrics[ModelKey("student", "s", "l", "naive")]["overfit"][0] = np.nan
+    after = row("students-overfit-weak-errors", task)
+    assert (after["comparisons"], after["left_out"], after["verdict"]) == (1, 1, "holds")
 
 
 @pytest.mark.parametrize(("id", "setting", "means"), [(id, *case) for id, case in CASES.items()])
@@ -212,7 +252,7 @@ def test_chess_is_asked_of_bootstrapping(gain: float, verdict: str) -> None:
 def test_a_way_without_rungs_says_nothing_of_bootstrapping() -> None:
     between, neighbours = (ModelKey("student", weak, "chess-l", "bootstrap") for weak in ("chess-xs", "chess-s"))
     task = summary("generation", {between: {"over_naive": 0.05}, neighbours: {"over_naive": 0.0}})
-    task.means[neighbours]["over_naive"][:] = 0  # the same student as by naive, in every replicate
+    task.metrics[neighbours]["over_naive"][:] = 0  # the same student as by naive, in every replicate
     found = row("bootstrapping-helps-chess", task)
     assert (found["comparisons"], found["effect"]) == (1, 0.05)
 

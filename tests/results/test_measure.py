@@ -198,15 +198,15 @@ def test_undefined_metrics_say_why(work: Path) -> None:
 
 @pytest.mark.slow
 def test_a_full_grid_is_light_and_its_start_imports_nothing_heavy(work: Path) -> None:
-    """24 cells × 4,000 examples × 1,000 replicates: under 700 MB, measured in a process."""
-    make(work, parameters(resamples=1000, weak=["xs", "s"], strong=["m", "l"]), examples=4000, snapshots=8)
+    """24 cells × 4,000 examples: under 700 MB, measured in a process."""
+    make(work, parameters(weak=["xs", "s"], strong=["m", "l"]), examples=4000, snapshots=8)
     script = """if True:
         import re, sys
         from pathlib import Path
         from tests.results.made_up import evaluated, parameters
         heavy = {"torch", "sklearn", "scipy", "matplotlib"} & set(sys.modules)
         assert not heavy, heavy
-        evaluated(parameters(resamples=1000, weak=["xs", "s"], strong=["m", "l"]))
+        evaluated(parameters(weak=["xs", "s"], strong=["m", "l"]))
         # Of this process alone: getrusage counts what the one that started it held, too.
         print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) / 1024)
     """

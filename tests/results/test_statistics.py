@@ -1,156 +1,123 @@
-"""The bootstrap against plain loops and known coverage; PGR against its definition."""
-
-from statistics import NormalDist
+"""Intervals against SciPy and the binomial law, PGR against its definition, Holm by hand."""
 
 import numpy as np
 import pytest
+import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s.results import metrics
-from w2s.results.statistics import CHUNK, Bootstrap, holm, p_value, without_bias
+from w2s.results.pgr import linearised, pgr
+from w2s.results.statistics import BLOCKS, COLUMNS, Blocks, estimate, holm, p_value
 
 
-def draw(examples: int = 200, seeds: int = 3, resamples: int = 300, rng: int = 0) -> Bootstrap:
-    return Bootstrap.draw(examples, seeds, resamples, 0.95, np.random.default_rng(rng))
+def constant(values: list[float]) -> np.ndarray:
+    """Values by seed that no block of examples changes."""
+    return np.repeat(np.array(values, float)[:, None], 1 + COLUMNS, axis=1)
 
 
-def test_row_zero_is_the_sample_and_every_replicate_draws_as_many() -> None:
-    bootstrap = draw()
-    assert bootstrap.examples.shape == (301, 200)
-    assert (bootstrap.examples[0] == 1).all()
-    assert (bootstrap.seeds[0] == 1).all()
-    assert (bootstrap.examples.sum(1) == 200).all()
-    assert (bootstrap.seeds.sum(1) == 3).all()
-    assert bootstrap.examples[1:].var() == pytest.approx(1 - 1 / 200, rel=0.02)  # multinomial: variance 1 − 1/N
+def measured(answers: np.ndarray, groups: list[list[str]]) -> np.ndarray:
+    """Accuracy of hard answers [seeds, N], where all is true."""
+    blocks = Blocks.of_groups(groups)
+    truth = np.ones(answers.shape[1])
+    return np.stack(
+        [blocks.measure(s, lambda w, one=one: metrics.accuracy(one, truth, w)) for s, one in enumerate(answers)]
+    )
 
 
-def test_more_seeds_leave_the_example_draws_alone() -> None:
-    assert (draw(seeds=3).examples == draw(seeds=5).examples).all()
+def own_groups(seeds: int, examples: int, of: int = 1) -> list[list[str]]:
+    return [[f"{seed}/{example // of}" for example in range(examples)] for seed in range(seeds)]
 
 
-def test_estimates_are_a_plain_loop_over_drawn_examples_and_seeds() -> None:
-    """The same replicates, spelled out: repeat examples and seeds as drawn, average accuracies, sort, cut."""
-    bootstrap = draw(examples=30, seeds=2, resamples=200)
-    rng = np.random.default_rng(1)
-    truth = (rng.random(30) > 0.5).astype(float)
-    p = rng.random((2, 30))
-    measured = np.stack([bootstrap.measure(lambda w, one=one: metrics.accuracy(one, truth, w)) for one in p])
-    estimate = bootstrap.estimate(bootstrap.over_seeds(measured))
-
-    replicates = []
-    for examples, seeds in zip(bootstrap.examples[1:], bootstrap.seeds[1:], strict=True):
-        accuracies = []
-        for s, times in enumerate(seeds):
-            hits = [(p[s][i] > 0.5) == (truth[i] > 0.5) for i, k in enumerate(examples) for _ in range(int(k))]
-            accuracies += [sum(hits) / len(hits)] * int(times)
-        replicates.append(sum(accuracies) / len(accuracies))
-    assert estimate.value == pytest.approx(np.mean((p > 0.5) == (truth > 0.5)))
-    assert (estimate.low, estimate.high) == pytest.approx(tuple(np.quantile(replicates, [0.025, 0.975])))
+def test_an_interval_over_seeds_is_that_of_a_t_test() -> None:
+    answers = np.random.default_rng(0).random((5, 300)) < [[0.7], [0.72], [0.8], [0.66], [0.71]]
+    found = measured(answers.astype(float), own_groups(5, 300))
+    test = scipy.stats.ttest_1samp(answers.mean(1) - 0.6, 0)
+    interval = test.confidence_interval(0.95)
+    estimated = estimate(found - 0.6, 0.95)
+    assert (estimated.low, estimated.high) == pytest.approx((interval.low, interval.high))
+    assert p_value(found - 0.6) == pytest.approx(test.pvalue)
+    assert p_value(0.6 - found) == pytest.approx(test.pvalue)
 
 
-def test_blocks_join_into_one_measurement() -> None:
-    bootstrap = draw(resamples=2 * CHUNK + 7)
-    assert (bootstrap.measure(lambda w: w[:, 0]) == bootstrap.examples[:, 0]).all()
+def test_one_seed_has_the_binomial_interval_over_its_examples() -> None:
+    answers = np.random.default_rng(0).random((1, 4000)) < 0.7
+    estimated = estimate(measured(answers.astype(float), own_groups(1, 4000)), 0.95)
+    error = np.sqrt(0.7 * 0.3 / 4000)
+    # A hundred blocks tell the standard error to 1/sqrt(200) = 7 %: three of these.
+    assert (estimated.high - estimated.low) / 2 == pytest.approx(1.98 * error, rel=0.22)
 
 
-def test_an_interval_over_examples_is_the_binomial_one() -> None:
-    bootstrap = draw(examples=2000, seeds=1, resamples=2000)
-    hits = (np.arange(2000) < 1400).astype(float)
-    estimate = bootstrap.estimate(bootstrap.measure(lambda w: metrics.accuracy(hits, np.ones(2000), w)))
-    half = 1.96 * np.sqrt(0.7 * 0.3 / 2000)
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.7, 0.7 - half, 0.7 + half), abs=0.003)
+def test_examples_that_stand_ten_times_in_a_group_tell_no_more() -> None:
+    answers = (np.random.default_rng(0).random((1, 500)) < 0.7).astype(float)
+    once = estimate(measured(answers, own_groups(1, 500)), 0.95)
+    ten_times = estimate(measured(np.repeat(answers, 10, axis=1), own_groups(1, 5000, of=10)), 0.95)
+    assert (ten_times.low, ten_times.high) == pytest.approx((once.low, once.high))
 
 
-def test_seeds_that_differ_widen_the_interval_and_equal_ones_do_not() -> None:
-    bootstrap = draw(examples=2000, seeds=3)
-    p = np.stack([(np.arange(2000) < cut).astype(float) for cut in (1200, 1400, 1600)])
-
-    def width(rows: np.ndarray) -> float:
-        measured = np.stack([bootstrap.measure(lambda w, r=r: metrics.accuracy(r, np.ones(2000), w)) for r in rows])
-        estimate = bootstrap.estimate(bootstrap.over_seeds(measured))
-        return np.subtract(estimate.high, estimate.low)
-
-    assert width(p) > 3 * width(p[[1, 1, 1]])
-    assert width(p[[1, 1, 1]]) == pytest.approx(width(p[1:2]))  # one row stands for every seed
-
-
-def test_paired_differences_are_tighter_than_unpaired_ones() -> None:
-    bootstrap = draw(examples=1000, seeds=1)
-    rng = np.random.default_rng(0)
-    a = (rng.random(1000) < 0.7).astype(float)
-    b = np.where(rng.random(1000) < 0.02, 1 - a, a)
-    first, second = (bootstrap.measure(lambda w, x=x: metrics.accuracy(x, np.ones(1000), w)) for x in (a, b))
-    assert (first - second)[1:].std() < 0.3 * np.hypot(first[1:].std(), second[1:].std())
+def test_examples_that_seeds_have_in_common_widen_the_interval() -> None:
+    """Every seed repeats the same answers: five of them know no more than one."""
+    answers = np.repeat((np.random.default_rng(0).random((1, 2000)) < 0.7).astype(float), 5, axis=0)
+    common = [[str(example) for example in range(2000)]] * 5
+    alone = estimate(measured(answers[:1], common[:1]), 0.95)
+    together = estimate(measured(answers, common), 0.95)
+    assert alone.high is not None
+    assert together.high is not None
+    assert together.high - 0.7 == pytest.approx(alone.high - 0.7, rel=0.15)
+    apart = estimate(measured(answers, own_groups(5, 2000)), 0.95)
+    assert (apart.low, apart.high) == (apart.value, apart.value)
 
 
-accuracies = st.lists(st.floats(0.6, 0.99), min_size=3, max_size=3)
+def test_a_group_is_in_one_block_in_every_seed() -> None:
+    blocks = Blocks.of_groups([["a", "b", "a"], ["b", "c"]])
+    first, second = blocks.of_examples
+    assert first[0] == first[2] >= BLOCKS
+    assert first[1] == second[0] < BLOCKS
+
+
+accuracies = st.lists(st.floats(0.6, 0.99), min_size=4, max_size=4)
 
 
 @given(accuracies)
 def test_pgr_is_nothing_at_the_supervisor_and_all_at_the_ceiling(student: list[float]) -> None:
-    bootstrap = draw(examples=10, resamples=100)
-    rng = np.random.default_rng(0)
-    supervisor = 0.5 + rng.normal(0, 0.003, 101)
-    ceiling = 0.99 + rng.normal(0, 0.003, 101)
-    at_floor = bootstrap.pgr(supervisor, supervisor, ceiling, 0.05)
-    at_top = bootstrap.pgr(ceiling, supervisor, ceiling, 0.05)
-    assert (at_floor.value, at_floor.low, at_floor.high) == (0, 0, 0)
-    assert (at_top.value, at_top.low, at_top.high) == (1, 1, 1)
-    between = bootstrap.pgr(np.full(101, student[0]), supervisor, ceiling, 0.05)
-    assert between.value == pytest.approx((student[0] - supervisor[0]) / (ceiling[0] - supervisor[0]))
+    supervisor = constant([0.5, 0.51, 0.49, 0.52])
+    ceiling = constant([0.99, 0.98, 0.99, 0.97])
+    at_floor = pgr(supervisor, supervisor, ceiling, 0.05, 0.95)
+    at_top = pgr(ceiling, supervisor, ceiling, 0.05, 0.95)
+    assert (at_floor.value, at_floor.low, at_floor.high) == pytest.approx((0, 0, 0), abs=1e-6)
+    assert (at_top.value, at_top.low, at_top.high) == pytest.approx((1, 1, 1), abs=1e-6)
+    between = pgr(constant(student), supervisor, ceiling, 0.05, 0.95)
+    expected = (np.mean(student) - 0.505) / (0.9825 - 0.505)
+    assert between.value == pytest.approx(expected)
+    assert linearised(constant(student), supervisor, ceiling)[:, 0].mean() == pytest.approx(expected)
+
+
+def test_the_ends_of_a_pgr_are_where_a_t_test_just_rejects() -> None:
+    """Fieller's interval by its definition: at each end the t test of gain − end · gap has p = 0.05."""
+    supervisor = np.array([0.58, 0.61, 0.57, 0.66, 0.6])
+    student = np.array([0.72, 0.71, 0.75, 0.74, 0.7])
+    ceiling = np.array([0.9, 0.93, 0.91, 0.95, 0.9])
+    found = pgr(*(constant([*values]) for values in (student, supervisor, ceiling)), 0.05, 0.95)
+    for end in (found.low, found.high):
+        assert end is not None
+        residual = student - supervisor - end * (ceiling - supervisor)
+        assert scipy.stats.ttest_1samp(residual, 0).pvalue == pytest.approx(0.05)
 
 
 def test_pgr_is_undefined_with_its_reason() -> None:
-    bootstrap = draw(resamples=100)
-    flat = np.full(101, 0.8)
-    small = bootstrap.pgr(flat, flat, flat + 0.021, 0.05)
+    flat = constant([0.8] * 3)
+    small = pgr(flat, flat, flat + 0.021, 0.05, 0.95)
     assert (small.value, small.low, small.high) == (None, None, None)
     assert small.reason == "gap of 2.10 points is under 5"
-    assert bootstrap.pgr(flat, flat, flat - 0.1, 0.05).reason == "gap of −10.00 points is under 5"
-    assert bootstrap.pgr(flat, flat, flat + 0.05, 0.05).value == 0  # 0.85 − 0.80 < 0.05 in floating point
-    unsure = flat + np.concatenate([[0.06], np.linspace(-0.01, 0.12, 101)[:100]])
-    assert bootstrap.pgr(flat, flat, unsure, 0.05).reason == "gap is not clearly positive: interval [-0.007, 0.115]"
+    assert pgr(flat, flat, flat - 0.1, 0.05, 0.95).reason == "gap of −10.00 points is under 5"
+    assert pgr(flat, flat, flat + 0.05, 0.05, 0.95).value == 0  # 0.85 − 0.80 < 0.05 in floating point
+    unsure = constant([0.82, 0.86, 0.9])
+    assert pgr(flat, flat, unsure, 0.05, 0.95).reason == "gap is not clearly positive: interval [-0.039, 0.159]"
 
 
-def test_undefined_replicates_are_left_out_and_an_undefined_value_has_a_reason() -> None:
-    bootstrap = draw(resamples=100)
-    measured = np.concatenate([[0.5], np.full(50, 0.5), np.full(50, np.nan)])
-    assert bootstrap.estimate(measured).low == 0.5
-    assert bootstrap.estimate(np.full(101, np.nan), "because").reason == "because"
-
-
-def test_the_shift_of_ece_centres_its_replicates_on_the_value() -> None:
-    """A perfectly calibrated model: unshifted, most replicates lie above the observed ECE."""
-    bootstrap = draw(examples=1000, resamples=500)
-    rng = np.random.default_rng(3)
-    p = rng.random(1000)
-    truth = (rng.random(1000) < p).astype(float)
-    measured = bootstrap.measure(lambda w: metrics.ece(p, truth, w))
-    assert (measured[1:] > measured[0]).mean() > 0.8
-    shifted = without_bias(np.stack([measured, measured]))[0]
-    assert shifted[0] == measured[0]
-    assert shifted[1:].mean() == pytest.approx(measured[0])
-    estimate = bootstrap.estimate(shifted)
-    low, value, high = np.array([estimate.low, estimate.value, estimate.high], float)
-    assert 0 <= low < value < high
-
-
-def test_a_p_value_is_that_of_a_z_test_of_paired_differences() -> None:
-    """Two classifiers on 2,000 examples: the standard error of a mean of paired differences, from its own formula."""
-    bootstrap = draw(examples=2000, seeds=1, resamples=4000)
-    rng = np.random.default_rng(5)
-    one = rng.random(2000) < 0.70
-    other = np.where(rng.random(2000) < 0.1, rng.random(2000) < 0.8, one)
-    difference = other.astype(float) - one
-    z = difference.mean() / (difference.std() / np.sqrt(2000))
-    expected = 2 * (1 - NormalDist().cdf(abs(z)))
-    measured = bootstrap.measure(lambda w: w @ difference / 2000)
-    assert 0.001 < expected < 0.2
-    assert p_value(measured) == pytest.approx(expected, rel=0.25)
-    assert p_value(-measured) == p_value(measured)
-    assert p_value(np.zeros(101)) == 1
-    assert p_value(np.full(101, 0.1)) == 0
+def test_a_value_that_a_seed_lacks_is_undefined_and_says_so() -> None:
+    assert estimate(constant([0.5, np.nan, 0.6]), 0.95, "never wrong").reason == "never wrong (in 1 of 3 seeds)"
+    assert estimate(constant([np.nan]), 0.95, "never wrong").reason == "never wrong"
 
 
 def test_holm_by_hand() -> None:

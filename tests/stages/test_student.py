@@ -94,7 +94,7 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "grid": grid,
         "split": {"seed": 0, "supervisor": 48, "student": 48, "validation": 12, "test": 16},
         "finetune": HPARAMS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
-        "evaluate": {"seed": 0, "resamples": 100, "confidence": 0.9, "smallest_gap": 0.1},
+        "evaluate": {"seed": 0, "confidence": 0.9, "smallest_gap": 0.1},
         "corpora": {"none": {"family": "reviews", "seed": 0, "documents": 1}},
         "tasks": {
             "mine": {"family": "local", "setting": kind, "corpus": "none", "answer_tokens": 2, "answers": ANSWERS}

@@ -131,6 +131,15 @@ def _opened(path: Path, reader: Callable[[Path], T]) -> T:
         raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
 
 
+def read_groups(path: Path, ids: pa.ChunkedArray) -> list[str]:
+    """The group of each of these examples, from the inputs they are among."""
+    inputs = _opened(path, partial(pq.read_table, columns=["id", "group"]))
+    found = pc.index_in(ids, value_set=inputs["id"])
+    if found.null_count:
+        raise UserError(f"{path}: lacks {found.null_count} of the test examples")
+    return inputs["group"].take(found).to_pylist()
+
+
 def read_labels(path: Path) -> pa.Table:
     """Labels, predictions or truth: id and p = P(true) in [0, 1], or id and an answer in words."""
     return _labels(path, [])

@@ -166,9 +166,8 @@ class Finetune(Strict):
 class Evaluate(Strict):
     """How results are measured."""
 
-    seed: Seed = Field(description="draws the bootstrap")
-    resamples: int = Field(ge=100, description="bootstrap replicates")
-    confidence: float = Field(gt=0, lt=1, description="coverage of every interval")
+    seed: Seed = Field(description="draws the halves of test examples that probes and best snapshots are chosen on")
+    confidence: float = Field(gt=0, lt=1, description="coverage of every interval; claims are tested at 1 − it")
     smallest_gap: Fraction = Field(description="ceiling − supervisor accuracy under which PGR is undefined")
 
 

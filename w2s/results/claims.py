@@ -1,8 +1,9 @@
 """The paper's claims (Burns et al., 2023), each tested on what the grid measured.
 
 A claim is one function: of the tasks it is given, it returns its effects, one a pair of models (or whatever it
-compares), each on the sample and all replicates, positive where the claim is right. Its docstring is what is claimed
-and, after a blank line, how that is tested. `RULE` says how effects become a verdict.
+compares), each [seeds, 1 + COLUMNS] as `statistics` has it, positive where the claim is right, and NaN where the pair
+cannot be asked (its PGR is undefined): such pairs are counted and said. Its docstring is what is claimed and, after a
+blank line, how that is tested. `RULE` says how effects become a verdict.
 
 Methods are found by what they contain, whatever their names: *naive* is the method without parts, and a claim about a
 part is tested on every method that has this part alone. Where several qualify (the confidence loss in two strengths),
@@ -26,12 +27,14 @@ from w2s.results import recipes
 from w2s.results.collect import ModelKey
 from w2s.results.measure import TaskSummary
 from w2s.results.metrics import CHANCE, Array
-from w2s.results.statistics import estimate
+from w2s.results.statistics import estimate, holm, p_value
 
 RULE = (
-    "The effects of all pairs of models (in all tasks of the setting) are averaged in every bootstrap replicate. A "
-    "claim holds when the interval of this mean lies above 0, does not hold when it lies below, else it is undecided. "
-    "Pairs are of a supervisor and a larger student; nothing is corrected for the number of claims."
+    "Within each seed, the effects of all pairs of models (in all tasks of the setting) are averaged; the interval of "
+    "this mean is by Student's t over the seeds, each of which draws its own data and models. Its p-value is corrected "
+    "(Holm) for all claims tested in this report. A claim holds when the corrected p is below the level and the effect "
+    "above 0, does not hold when the effect is below, else it is undecided. Pairs are of a supervisor and a larger "
+    "student."
 )
 FILE = "claims.json"
 WIDTH = 118  # characters of a printed line
@@ -56,11 +59,12 @@ class Claim:
     settings: tuple[str, ...]  # tested in each of them alone; "" is all of them together
     needs: str  # what the grid lacks where there is no effect
 
-    def judge(self, summaries: Tasks, setting: str) -> Row:
-        """The row of one setting."""
+    def test(self, summaries: Tasks, setting: str) -> Row:
+        """The row of one setting, but for its verdict."""
         claimed, tested = (" ".join(part.split()) for part in (self.effects.__doc__ or "").split("\n\n"))
         tasks = [task for task in summaries if setting in ("", task.grid.setting)]
-        effects = [effect for effect in self.effects(tasks) if np.isfinite(effect[0])] if tasks else []
+        found = self.effects(tasks) if tasks else []
+        effects = [effect for effect in found if np.isfinite(effect).all()]
         row: Row = {
             "id": self.effects.__name__.replace("_", "-"),
             "setting": setting,
@@ -68,6 +72,7 @@ class Claim:
             "section": self.section,
             "test": tested,
             "comparisons": len(effects),
+            "left_out": len(found) - len(effects),
         }
         if not effects:
             why = f"the grid has no {setting} task"
@@ -75,12 +80,11 @@ class Claim:
                 why = f"needs {self.needs}"
                 if not any(task.grid.baseline for task in tasks):
                     why += "; no method is the naive one, without parts"
-            return row | {"effect": None, "low": None, "high": None, "verdict": "not tested", "why": why}
-        mean = estimate(np.mean(effects, axis=0), summaries[0].confidence)
-        assert mean.low is not None
-        assert mean.high is not None
-        verdict = "holds" if mean.low > 0 else "does not hold" if mean.high < 0 else "undecided"
-        return row | {"effect": mean.value, "low": mean.low, "high": mean.high, "verdict": verdict, "why": ""}
+            return row | {"effect": None, "low": None, "high": None, "p": None, "why": why}
+        mean = np.mean(effects, axis=0)
+        estimated = estimate(mean, summaries[0].confidence)
+        interval = {"effect": estimated.value, "low": estimated.low, "high": estimated.high}
+        return row | interval | {"p": p_value(mean), "why": ""}
 
 
 CLAIMS: list[Claim] = []
@@ -92,8 +96,16 @@ def claim(section: str, *settings: str, needs: str) -> Callable[[Callable[[Tasks
 
 
 def judge(summaries: Tasks) -> list[Row]:
-    """Every claim in every setting that it is made for."""
-    return [claim.judge(summaries, setting) for claim in CLAIMS for setting in claim.settings]
+    """Every claim in every setting that it is made for, with its verdict."""
+    rows = [claim.test(summaries, setting) for claim in CLAIMS for setting in claim.settings]
+    tested = [row for row in rows if row["p"] is not None]
+    for row in rows:
+        row |= {"p_corrected": None, "verdict": "not tested"}
+    for row, corrected in zip(tested, holm([row["p"] for row in tested]), strict=True):
+        direction = "holds" if row["effect"] > 0 else "does not hold"
+        clear = corrected < 1 - summaries[0].confidence
+        row |= {"p_corrected": corrected, "verdict": direction if clear else "undecided"}
+    return rows
 
 
 # What claims select
@@ -116,7 +128,7 @@ def larger_students(task: TaskSummary, methods: list[str]) -> list[ModelKey]:
 
 def ceilings(task: TaskSummary, methods: list[str]) -> list[ModelKey]:
     """The ceilings by these methods."""
-    return [key for key in task.means if key.role == "ceiling" and key.method in methods]
+    return [key for key in task.metrics if key.role == "ceiling" and key.method in methods]
 
 
 def pairs(tasks: Tasks, methods: Selection = naive) -> Iterator[tuple[TaskSummary, ModelKey]]:
@@ -127,19 +139,18 @@ def pairs(tasks: Tasks, methods: Selection = naive) -> Iterator[tuple[TaskSummar
 
 
 def values(tasks: Tasks, metric: str, methods: Selection = naive) -> Effects:
-    """A metric of these students, where it is defined."""
-    return [task.means[key][metric] for task, key in pairs(tasks, methods) if metric in task.means[key]]
+    """A metric of these students, where it is measured."""
+    return [task.metrics[key][metric] for task, key in pairs(tasks, methods) if metric in task.metrics[key]]
 
 
 def along_sizes(tasks: Tasks, metric: str) -> Effects:
     """For each supervisor, a metric of its largest naive student − that of its smallest."""
     rises = []
     for _, group in groupby(pairs(tasks), key=lambda pair: (pair[0].grid.task, pair[1].weak)):
-        measured = [(task.sizes[key.strong], task.means[key].get(metric)) for task, key in group]
-        defined = [(size, value) for size, value in measured if value is not None and np.isfinite(value[0])]
-        defined.sort(key=lambda pair: pair[0])
-        if len(defined) > 1:
-            rises.append(defined[-1][1] - defined[0][1])
+        measured = [(task.sizes[key.strong], task.metrics[key].get(metric)) for task, key in group]
+        present = sorted(((size, value) for size, value in measured if value is not None), key=lambda pair: pair[0])
+        if len(present) > 1:
+            rises.append(present[-1][1] - present[0][1])
     return rises
 
 
@@ -159,7 +170,7 @@ def students_beat_supervisors(tasks: Tasks) -> Effects:
 def pgr_grows_with_student_size(tasks: Tasks) -> Effects:
     """Larger students recover more of the gap (in the paper so in classification; in chess it was the other way).
 
-    Naive PGR of a supervisor's largest student − that of its smallest, both where PGR is defined.
+    Naive PGR of a supervisor's largest student − that of its smallest; left out where either is undefined.
     """
     return along_sizes(tasks, "pgr")
 
@@ -168,15 +179,20 @@ def pgr_grows_with_student_size(tasks: Tasks) -> Effects:
 def naive_pgr_is_lowest_in_reward_modelling(tasks: Tasks) -> Effects:
     """Naive finetuning recovers least of the gap in reward modelling.
 
-    Mean naive PGR of the other setting where it is lowest − that of preference tasks.
+    Mean naive PGR of the other setting where it is lowest − that of preference tasks; pairs without a PGR are left out.
     """
     means = {}
+    undefined = []
     for setting in ALL_SETTINGS:
-        pgr = values([task for task in tasks if task.grid.setting == setting], "pgr")
-        if pgr:
-            means[setting] = np.mean(pgr, axis=0)
+        found = values([task for task in tasks if task.grid.setting == setting], "pgr")
+        defined = [pgr for pgr in found if np.isfinite(pgr).all()]
+        undefined += [pgr for pgr in found if not np.isfinite(pgr).all()]
+        if defined:
+            means[setting] = np.mean(defined, axis=0)
     rewards = means.pop("preference", None)
-    return [] if rewards is None or not means else [min(means.values(), key=lambda mean: mean[0]) - rewards]
+    if rewards is None or not means:
+        return undefined
+    return [min(means.values(), key=lambda mean: mean[:, 0].mean()) - rewards, *undefined]
 
 
 @claim("4.3.1", "generation", needs="a method that only bootstraps, and the naive one")
@@ -198,8 +214,8 @@ def confidence_helps_most_at_large_gaps(tasks: Tasks) -> Effects:
     effects = []
     for task in tasks:
         for method in only("loss", function="confidence")(task):
-            students = sorted(larger_students(task, [method]), key=lambda student: task.gap(student)[0])
-            gains = [task.means[key]["over_naive"] for key in students if "over_naive" in task.means[key]]
+            students = sorted(larger_students(task, [method]), key=lambda student: task.gap(student)[:, 0].mean())
+            gains = [task.metrics[key]["over_naive"] for key in students if "over_naive" in task.metrics[key]]
             if len(gains) > 1:
                 effects.append(gains[-1] - gains[0])
     return effects
@@ -242,7 +258,7 @@ def larger_students_repeat_fewer_errors(tasks: Tasks) -> Effects:
     return [-rise for rise in along_sizes(tasks, "agreement_wrong")]
 
 
-@claim("5.1", "classification", needs="students of random-errors and of the supervisor they simulate (grid.simulated)")
+@claim("E.2", "classification", needs="students of random-errors and of the supervisor they simulate (grid.simulated)")
 def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
     """Random errors in labels are forgiven more than as many errors of a weak model.
 
@@ -256,9 +272,9 @@ def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
         for method, strong in product(naive(task), simulated.strong):
             noisy = ModelKey("student", "random-errors", strong, method)
             own = [ModelKey("student", simulated.of, strong, method) for method in rounded]
-            present = [key for key in own if key in task.means]
-            if noisy in task.means and present:
-                effects.append(task.means[noisy]["accuracy"] - task.means[present[0]]["accuracy"])
+            present = [key for key in own if key in task.metrics]
+            if noisy in task.metrics and present:
+                effects.append(task.metrics[noisy]["accuracy"] - task.metrics[present[0]]["accuracy"])
     return effects
 
 
@@ -267,16 +283,17 @@ def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
     """Prompted with a few true examples, models come near finetuning on all of them.
 
     Accuracy of the few-shot ceiling − (chance + 90 % of what the finetuned ceiling adds to chance; of words, chance
-    is 0): near is to lack at most a tenth.
+    is 0): near is to lack at most a tenth. Left out where the finetuned one is not clearly above chance.
     """
     effects = []
     for task in tasks:
         chance = CHANCE.get(task.grid.setting, 0.0)
         for finetuned, prompted in product(ceilings(task, naive(task)), ceilings(task, only("few_shot")(task))):
-            above_chance = (task.estimates[finetuned, "accuracy"].low or 0) > chance
-            if above_chance and finetuned.strong == prompted.strong:
-                near = (1 - NEAR) * (task.means[finetuned]["accuracy"] - chance)
-                effects.append(task.means[prompted]["accuracy"] - chance - near)
+            if finetuned.strong == prompted.strong:
+                above_chance = (task.estimates[finetuned, "accuracy"].low or 0) > chance
+                near = (1 - NEAR) * (task.metrics[finetuned]["accuracy"] - chance)
+                effect = task.metrics[prompted]["accuracy"] - chance - near
+                effects.append(effect if above_chance else np.full_like(effect, np.nan))
     return effects
 
 
@@ -300,8 +317,8 @@ def generative_finetuning_recovers_more(tasks: Tasks) -> Effects:
     effects = []
     for task, key in pairs(tasks):
         for method in only("generative")(task):
-            plain = task.means[key]
-            generative = task.means.get(key._replace(method=method), {})
+            plain = task.metrics[key]
+            generative = task.metrics.get(key._replace(method=method), {})
             if "pgr" in plain and "pgr" in generative:
                 effects.append(generative["pgr"] - plain["pgr"])
     return effects
@@ -313,7 +330,9 @@ def weak_finetuning_makes_the_concept_clearer(tasks: Tasks) -> Effects:
 
     Accuracy of a linear probe fitted with truth on the naive student's features − on those of its base model.
     """
-    both = [(task.means[key], task.means.get(ModelKey("base", strong=key.strong), {})) for task, key in pairs(tasks)]
+    both = [
+        (task.metrics[key], task.metrics.get(ModelKey("base", strong=key.strong), {})) for task, key in pairs(tasks)
+    ]
     return [student["probe"] - base["probe"] for student, base in both if "probe" in student and "probe" in base]
 
 
@@ -346,6 +365,7 @@ def table(content: dict[str, Any]) -> str:
         if not effect:
             value, low, high = (100 * row[key] for key in ("effect", "low", "high"))
             effect = f"{value:+.1f} [{low:+.1f}, {high:+.1f}], mean of {row['comparisons']}"
+            effect += f", {row['left_out']} left out" if row["left_out"] else ""
         rows.append([row["verdict"], f"{row['claim'].removesuffix('.')}{setting}{section}: {effect}"])
     heading = f"The paper's claims, with effects in points and their {content['confidence']:.0%} intervals"
     claims = tabulate(rows, tablefmt="plain", maxcolwidths=[None, WIDTH - len("does not hold") - 2])

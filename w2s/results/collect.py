@@ -103,6 +103,7 @@ class TaskPredictions:
 
     grid: TaskGrid
     ids: list[pa.ChunkedArray]  # by seed, sorted: the order of its truth and predictions
+    groups: list[list[str]]  # by seed, of each test example: those of a group share a source
     truth: list[Answers]  # by seed [N]
     models: dict[ModelKey, ModelRuns]  # supervisors first, students last
     words: list[str]  # the answers in words, by their codes; none where answers are P(true)
@@ -147,7 +148,7 @@ def collect(grid: TaskGrid) -> TaskPredictions:
     codes: dict[str, int] = {}
     for seed in grid.seeds:
         path = files.truth(grid.task, seed, "test")
-        # The bootstrap draws by position: sorted by id, no order of rows in a file matters.
+        # Sorted by id, no order of rows in a file matters.
         table = files.read_labels(path).sort_by("id")
         readers[seed] = AnswerReader(table["id"], table.column_names[-1], codes)
         truth = readers[seed](table, path)
@@ -156,7 +157,8 @@ def collect(grid: TaskGrid) -> TaskPredictions:
         truths.append(truth)
     models = [*_supervisors(grid, readers), *_strong_models(grid, readers), *_students(grid, readers)]
     ids = [reader.ids for reader in readers.values()]
-    return TaskPredictions(grid, ids, truths, {model.key: model for model in models}, list(codes))
+    groups = [files.read_groups(files.inputs(grid.task, seed, "test"), reader.ids) for seed, reader in readers.items()]
+    return TaskPredictions(grid, ids, groups, truths, {model.key: model for model in models}, list(codes))
 
 
 # Every file is looked for by its place in the grid, so that leftovers of other grids stay out.

@@ -1,7 +1,6 @@
-"""Every metric of a task's models: by seed, under one bootstrap that all share; then over seeds, with every difference.
+"""Every metric of a task's models: seed by seed, on the same blocks of examples; then over seeds, with differences.
 
-Since all models of a task are measured on the same draws of examples and seeds, a difference or ratio of two models
-has a paired interval.
+A difference of two models is taken within each seed, and so is paired by example.
 """
 
 from collections.abc import Callable
@@ -22,8 +21,11 @@ from w2s.results.collect import (
     supervisor_of,
 )
 from w2s.results.metrics import Answers, Array, Mask
-from w2s.results.statistics import Bootstrap, Estimate, without_bias
+from w2s.results.pgr import linearised, pgr
+from w2s.results.statistics import Blocks, Estimate, estimate
 
+# Differences and the margin lie anywhere, all other metrics between 0 and 1.
+NO_SHARES = ("margin", "overfit", "late_agreement_wrong", "over_supervisor", "over_naive")
 # Why a metric can have no value.
 UNDEFINED = {
     "auroc": "the test truth has one class only",
@@ -41,9 +43,10 @@ class TaskMeasurements:
     grid: TaskGrid
     truth: list[Answers]  # by seed [N]
     models: dict[ModelKey, ModelRuns]  # supervisors first, students last
-    bootstrap: Bootstrap
+    blocks: Blocks
     smallest_gap: float
-    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + resamples]
+    confidence: float
+    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + COLUMNS] (see `statistics`)
 
     @property
     def students(self) -> list[ModelKey]:
@@ -66,43 +69,44 @@ class TaskSummary:
     grid: TaskGrid
     sizes: dict[str, int]  # parameters of each model
     confidence: float
-    means: dict[ModelKey, dict[str, Array]]  # metric → [1 + resamples]
-    estimates: dict[tuple[ModelKey, str], Estimate]  # of (model, metric)
+    metrics: dict[ModelKey, dict[str, Array]]  # metric → [seeds, 1 + COLUMNS]; NaN where it is undefined
+    estimates: dict[tuple[ModelKey, str], Estimate]  # of (model, metric), over seeds
 
     @property
     def pairs(self) -> list[ModelKey]:
         """The students whose supervisor is a model, and so has a size."""
-        return [key for key in self.means if key.role == "student" and key.weak in self.sizes]
+        return [key for key in self.metrics if key.role == "student" and key.weak in self.sizes]
 
     def gap(self, student: ModelKey) -> Array:
-        """Accuracy of the ceiling that stands for the task − that of the supervisor [1 + resamples]."""
+        """Accuracy of the ceiling that stands for the task − that of the supervisor [seeds, 1 + COLUMNS]."""
         ceiling = ModelKey("ceiling", strong=student.strong, method=self.grid.reference_ceiling)
-        return self.means[ceiling]["accuracy"] - self.means[supervisor_of(student)]["accuracy"]
+        return self.metrics[ceiling]["accuracy"] - self.metrics[supervisor_of(student)]["accuracy"]
 
 
 def measure(predictions: TaskPredictions, evaluate: Evaluate) -> TaskMeasurements:
-    """Measure every model of a task, on the sample and under every draw of the bootstrap."""
+    """Measure every model of a task, on every seed's test examples and without each block of them."""
     grid = predictions.grid
     truth = predictions.truth
     models = predictions.models
     # Seeded by the task's name: another task in the grid changes nothing here.
     rng = np.random.default_rng([evaluate.seed, *grid.task.encode()])
-    bootstrap = Bootstrap.draw([len(of_seed) for of_seed in truth], evaluate.resamples, evaluate.confidence, rng)
+    blocks = Blocks.of_groups(predictions.groups)
     halves = [stratified_halves(of_seed, rng) for of_seed in truth]
     measured: dict[ModelKey, dict[str, Array]] = {}
     for key, model in models.items():
         supervisor = models[supervisor_of(key)] if key.role == "student" else None
-        measured[key] = measure_model(model, supervisor, truth, bootstrap)
+        measured[key] = measure_model(model, supervisor, truth, blocks)
         if supervisor and len(model.runs[0].steps) > 1:
-            measured[key] |= measure_snapshots(model, supervisor, truth, halves, bootstrap)
+            measured[key] |= measure_snapshots(model, supervisor, truth, halves, blocks)
     for key, correct_by_seed in probes.probe(predictions, evaluate.seed):
-        measured.setdefault(key, {})["probe"] = _measure_probe(correct_by_seed, bootstrap)
+        measured.setdefault(key, {})["probe"] = _measure_probe(correct_by_seed, blocks)
     return TaskMeasurements(
         grid=grid,
         truth=truth,
         models=models,
-        bootstrap=bootstrap,
+        blocks=blocks,
         smallest_gap=evaluate.smallest_gap,
+        confidence=evaluate.confidence,
         metrics=measured,
     )
 
@@ -117,22 +121,22 @@ def stratified_halves(truth: Answers, rng: np.random.Generator) -> Answers:
 
 
 def measure_model(
-    model: ModelRuns, supervisor: ModelRuns | None, truth: list[Answers], bootstrap: Bootstrap
+    model: ModelRuns, supervisor: ModelRuns | None, truth: list[Answers], blocks: Blocks
 ) -> dict[str, Array]:
-    """Metrics of a model's final predictions, each [seeds, 1 + resamples].
+    """Metrics of a model's final predictions, each [seeds, 1 + COLUMNS].
 
     Agreement if it has a supervisor; metrics of probabilities unless it answers in words.
     """
     answers = model.answers
 
     def by_seed(metric: Callable[[int, Array], Array]) -> Array:
-        return np.stack([bootstrap.measure(s, partial(metric, s)) for s in range(len(answers))])
+        return np.stack([blocks.measure(s, partial(metric, s)) for s in range(len(answers))])
 
     measured = {"accuracy": by_seed(lambda s, weights: metrics.accuracy(answers[s], truth[s], weights))}
     if metrics.are_probabilities(answers[0]):
         measured |= {
             "auroc": by_seed(lambda s, weights: metrics.auroc(answers[s], truth[s], weights)),
-            "ece": without_bias(by_seed(lambda s, weights: metrics.ece(answers[s], truth[s], weights))),
+            "ece": by_seed(lambda s, weights: metrics.ece(answers[s], truth[s], weights)),
             "margin": by_seed(lambda s, weights: metrics.margin(answers[s], weights)),
         }
     if supervisor:
@@ -147,31 +151,26 @@ def measure_model(
 
 
 def measure_snapshots(
-    student: ModelRuns, supervisor: ModelRuns, truth: list[Answers], halves: list[Answers], bootstrap: Bootstrap
+    student: ModelRuns, supervisor: ModelRuns, truth: list[Answers], halves: list[Answers], blocks: Blocks
 ) -> dict[str, Array]:
-    """Metrics of a student before the end of its training, each [seeds, 1 + resamples].
+    """Metrics of a student before the end of its training, each [seeds, 1 + COLUMNS].
 
     Accuracy at each run's best snapshot (see `right_at_best_snapshot`), and agreement with the supervisor's errors at
     the snapshot nearest to half of the training (of two, the earlier).
     """
-    measured = []
+    best, halfway = [], []
     for s, (run, labels) in enumerate(zip(student.runs, supervisor.answers, strict=True)):
         errors = ~metrics.same(labels, truth[s])
-        halfway = np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()
-        repeated = metrics.same(run.answers[halfway], labels) & errors
-        best = right_at_best_snapshot(run, truth[s], halves[s])
+        nearest = np.abs(np.array(run.steps) - run.steps[-1] / 2).argmin()
+        repeated = metrics.same(run.answers[nearest], labels) & errors
         # All sums in one pass over the weights.
-        indicators = np.stack([best, repeated, errors], axis=1).astype(float)
-        measured.append(bootstrap.measure(s, partial(_sums, indicators)))
-    right, agreed, erred = np.moveaxis(np.stack(measured), 2, 0)
-    sizes = np.array([[len(of_seed)] for of_seed in truth])
-    with np.errstate(invalid="ignore"):
-        return {"best": right / sizes, "halfway_agreement_wrong": agreed / erred}
-
-
-def _sums(indicators: Array, weights: Array) -> Array:
-    """Sums of indicators [N, k] under weights [b, N]: [b, k]."""
-    return weights @ indicators
+        right_at_best = right_at_best_snapshot(run, truth[s], halves[s])
+        indicators = np.stack([right_at_best, repeated, errors, np.ones(len(errors))], axis=1).astype(float)
+        right, agreed, erred, weight = blocks.measure(s, indicators.__rmatmul__).T
+        best.append(right / weight)
+        with np.errstate(invalid="ignore"):
+            halfway.append(agreed / erred)
+    return {"best": np.stack(best), "halfway_agreement_wrong": np.stack(halfway)}
 
 
 def right_at_best_snapshot(run: TrainingRun, truth: Answers, halves: Answers) -> Mask:
@@ -186,51 +185,52 @@ def right_at_best_snapshot(run: TrainingRun, truth: Answers, halves: Answers) ->
     return np.where(halves == 0, right[best_for_first], right[best_for_second])
 
 
-def _measure_probe(correct_by_seed: list[Array], bootstrap: Bootstrap) -> Array:
-    """Share of probed examples on which the probe is correct [seeds, 1 + resamples]."""
+def _measure_probe(correct_by_seed: list[Array], blocks: Blocks) -> Array:
+    """Share of probed examples on which the probe is correct [seeds, 1 + COLUMNS]."""
     accuracies = []
     for s, correct in enumerate(correct_by_seed):
         accuracy = partial(metrics.agreement, correct, np.ones(len(correct)), among=~np.isnan(correct))
-        accuracies.append(bootstrap.measure(s, accuracy))
+        accuracies.append(blocks.measure(s, accuracy))
     return np.stack(accuracies)
 
 
 def summarise(measured: TaskMeasurements) -> TaskSummary:
     """Every metric of every model over the seeds, and every difference of two models or two points of training."""
     grid = measured.grid
-    bootstrap = measured.bootstrap
-    means = {
-        key: {metric: bootstrap.over_seeds(values) for metric, values in by_metric.items()}
-        for key, by_metric in measured.metrics.items()
-    }
+    confidence = measured.confidence
+    found = {key: dict(by_metric) for key, by_metric in measured.metrics.items()}
     recovered = {}
     for key in measured.students:
-        student = means[key]
-        accuracy = student["accuracy"]
-        supervisor = means[supervisor_of(key)]["accuracy"]
-        ceiling = means[ceiling_of(key, grid.block)]["accuracy"]
-        pgr = bootstrap.pgr(accuracy, supervisor, ceiling, measured.smallest_gap)
-        recovered[key, "pgr"] = pgr
-        if pgr.value is not None:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                student["pgr"] = (accuracy - supervisor) / (ceiling - supervisor)
+        student = found[key]
+        accuracies = (
+            student["accuracy"],
+            found[supervisor_of(key)]["accuracy"],
+            found[ceiling_of(key, grid.block)]["accuracy"],
+        )
+        recovered[key, "pgr"] = pgr(*accuracies, measured.smallest_gap, confidence)
+        defined = recovered[key, "pgr"].value is not None
+        student["pgr"] = linearised(*accuracies) if defined else np.full_like(student["accuracy"], np.nan)
         if "best" in student:
-            student["overfit"] = student["best"] - accuracy
+            student["overfit"] = student["best"] - student["accuracy"]
             student["late_agreement_wrong"] = student["agreement_wrong"] - student["halfway_agreement_wrong"]
-        student["over_supervisor"] = accuracy - supervisor
+        student["over_supervisor"] = student["accuracy"] - found[supervisor_of(key)]["accuracy"]
         naive = key._replace(method=grid.baseline or "")
-        if key != naive and naive in means:
-            student["over_naive"] = accuracy - means[naive]["accuracy"]
+        if key != naive and naive in found:
+            student["over_naive"] = student["accuracy"] - found[naive]["accuracy"]
     estimates = {
-        (key, metric): bootstrap.estimate(values, UNDEFINED.get(metric, ""))
-        for key, by_metric in means.items()
+        (key, metric): estimate(values, confidence, UNDEFINED.get(metric, "undefined"))
+        for key, by_metric in found.items()
         for metric, values in by_metric.items()
+    }
+    estimates = {
+        (key, metric): of_seeds if metric in NO_SHARES else of_seeds.of_share()
+        for (key, metric), of_seeds in estimates.items()
     }
     sizes = {model.model: measured.parameters(key) for key, model in measured.models.items() if model.runs}
     return TaskSummary(
         grid=grid,
         sizes=sizes,
-        confidence=bootstrap.confidence,
-        means=means,
+        confidence=confidence,
+        metrics=found,
         estimates=estimates | recovered,
     )

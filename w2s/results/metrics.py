@@ -2,8 +2,8 @@
 
 Answers are P(true) per example, float [N] (a truth is 0 or 1), or integers that stand for answers in words. Metrics of
 hard decisions (accuracy, agreement) take both; metrics of probabilities take `p` only. `weights` are example weights
-[..., N], one row a bootstrap replicate; the result has shape [...], and without weights it is one number. A share of
-no example is NaN.
+[..., N], one row for each block of examples that is left out; the result has shape [...], and without weights it is one
+number. A share of no example is NaN.
 """
 
 from dataclasses import dataclass
@@ -59,7 +59,7 @@ def auroc(p: Array, truth: Array, weights: Array | None = None) -> Array:
     """P(a true example is ranked above a false one), ties counting one half; NaN if the truth has one class.
 
     Each true example beats the weight of the false ones below it, which a cumulative sum over the sorted false ones
-    holds for all replicates at once: the weighted Mann-Whitney statistic in O(N log N + replicates × N).
+    holds for all rows of weights at once: the weighted Mann-Whitney statistic in O(N log N + rows × N).
     """
     weights = np.ones(len(p)) if weights is None else weights
     order = np.argsort(p, kind="stable")

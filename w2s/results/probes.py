@@ -43,7 +43,7 @@ def probe(predictions: TaskPredictions, seed: int) -> Iterator[tuple[ModelKey, l
             positions = found.to_numpy()
             examples = (s, tuple(positions))
             if examples not in halves_of:
-                groups = _groups(predictions.grid.task, predictions.grid.seeds[s], ids)
+                groups = np.array(predictions.groups[s])[positions]
                 halves_of[examples] = split_in_halves(truth[positions], groups, seed)
             halves = halves_of[examples]
             if halves is not None:
@@ -101,8 +101,3 @@ def _feature_files(predictions: TaskPredictions) -> dict[ModelKey, list[Path]]:
             for seed in predictions.grid.seeds
         ]
     return paths
-
-
-def _groups(task: str, seed: int, ids: pa.ChunkedArray) -> npt.NDArray[Any]:
-    inputs = pq.read_table(files.inputs(task, seed, "test"), columns=["id", "group"])
-    return inputs["group"].take(pc.index_in(ids, value_set=inputs["id"])).to_numpy()

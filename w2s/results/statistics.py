@@ -1,24 +1,33 @@
-"""Confidence intervals by a crossed bootstrap over test examples and seeds; PGR, p-values and their correction.
+"""Intervals and p-values in which a seed is a replicate: by Student's t over the seeds.
 
-A replicate draws the test examples anew (multinomial weights) and the seeds anew, independently. All predictions of a
-task are measured on the same draws, so that differences and ratios are paired. Row 0 of each array is the observed
-sample itself (every example and seed once), so that a value and its replicates come from one formula.
+A seed draws everything that is not fixed from outside, its test examples too, so that the values of the seeds are
+independent and their spread shows all that varies. What is measured of a model is an array [seeds, 1 + COLUMNS]: the
+value of each seed, then that value without one block of its test examples after the other. Differences are taken
+element by element, and so within a seed, paired by example. The blocks (a delete-a-group jackknife) are for two cases:
 
-An interval is the percentile interval of the replicates. With few seeds it understates the spread over seeds, of which
-S draws from S seeds show a share of (S − 1)/S; with one seed it covers the test examples alone.
+- One seed: its interval can only be over examples, drawn by group, and covers no other training or draw of the data.
+- Seeds with test examples in common, as where a public data set has one test file: by how much these move all seeds
+  alike adds to the variance, with Satterthwaite's degrees of freedom. With none in common the interval is the plain t.
+
+In `tests/results/test_coverage.py` 95 % intervals cover 94 to 96 % of the time over 5 and over 10 seeds, whether seeds,
+examples or groups dominate; a percentile bootstrap covers 75 % over 3 seeds and 85 % over 5 where seeds dominate.
 """
 
-import math
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Self
+from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 
 from w2s.results.metrics import Array
 
-# Replicates measured at once: a metric's temporaries stay in the processor's cache (AUROC: 2.3 × faster).
-CHUNK = 128
+BLOCKS = 100
+# Blocks of examples that several seeds have in common, then blocks of those of one seed alone.
+COLUMNS = 2 * BLOCKS
 
 
 @dataclass(frozen=True)
@@ -30,80 +39,85 @@ class Estimate:
     high: float | None = None
     reason: str = ""
 
+    def of_share(self) -> Self:
+        """The interval of a share, which lies between 0 and 1."""
+        if self.low is None or self.high is None:
+            return self
+        return replace(self, low=max(self.low, 0.0), high=min(self.high, 1.0))
+
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """The draws of one task."""
+class Blocks:
+    """A task's test examples in blocks, whole groups to a block; a group is in the same block in every seed."""
 
-    examples: list[Array]  # by seed [1 + resamples, N]: times each test example was drawn
-    seeds: Array  # [1 + resamples, S] times each seed was drawn
-    confidence: float
+    of_examples: list[npt.NDArray[np.int64]]  # by seed [N]: block of each example
 
     @classmethod
-    def draw(cls, sizes: Sequence[int], resamples: int, confidence: float, rng: np.random.Generator) -> Self:
-        """Draw the replicates, given the number of test examples of each seed.
-
-        Seeds of one size share their draws: their examples differ, so that they are independent all the same.
-        """
-        by_size = {size: _draw_counts(size, resamples, rng) for size in sorted(set(sizes))}
-        return cls([by_size[size] for size in sizes], _draw_counts(len(sizes), resamples, rng), confidence)
+    def of_groups(cls, groups: Sequence[Sequence[str]]) -> Self:
+        """Deal the groups of each seed's examples to blocks, by a hash of the group's name."""
+        seeds = Counter(chain.from_iterable(set(of_seed) for of_seed in groups))
+        block = {group: crc32(group.encode()) % BLOCKS + BLOCKS * (count == 1) for group, count in seeds.items()}
+        return cls([np.array([block[group] for group in of_seed], np.int64) for of_seed in groups])
 
     def measure(self, seed: int, metric: Callable[[Array], Array]) -> Array:
-        """A metric of example weights [b, N] → [b], for the sample and all replicates: [1 + resamples].
+        """A metric of example weights [b, N] → [b, ...], of all examples and without each block: [1 + COLUMNS, ...]."""
+        block = self.of_examples[seed]
+        present = np.unique(block)
+        weights = np.ones((1 + len(present), len(block)))
+        weights[1:] = block != present[:, None]
+        found = metric(weights)
+        # To leave out a block without examples changes nothing; one that has all that count (all errors, say) stays.
+        measured = np.repeat(found[:1], 1 + COLUMNS, axis=0)
+        measured[1 + present] = np.where(np.isnan(found[1:]), found[0], found[1:])
+        return measured
 
-        `seed` is its place among the seeds.
-        """
-        weights = self.examples[seed]
-        starts = range(0, len(weights), CHUNK)
-        return np.concatenate([metric(weights[start : start + CHUNK]) for start in starts])
 
-    def over_seeds(self, measured: Array) -> Array:
-        """Mean over the seeds drawn: [S, 1 + resamples] → [1 + resamples]."""
-        return (self.seeds.T * measured).sum(0) / self.seeds.shape[1]
+def variance(measured: Array) -> tuple[Array, Array]:
+    """Variance of the mean over seeds, and its degrees of freedom: [..., seeds, 1 + COLUMNS] → [...] each."""
+    seeds = measured.shape[-2]
+    changes = (measured[..., 1:] - measured[..., :1]) / seeds
+    if seeds == 1:
+        # Examples that change nothing tell nothing: a difference in few blocks has few degrees of freedom.
+        changed = np.count_nonzero(changes, axis=(-2, -1))
+        return (changes**2).sum((-2, -1)), np.maximum(changed - 1, 1).astype(float)
+    over_seeds = measured[..., 0].var(-1, ddof=1) / seeds
+    common = changes[..., :BLOCKS]
+    of_common = np.maximum((common.sum(-2) ** 2).sum(-1) - (common**2).sum((-2, -1)), 0)
+    total = over_seeds + of_common
+    with np.errstate(invalid="ignore"):
+        freedom = total**2 / (over_seeds**2 / (seeds - 1) + of_common**2 / (BLOCKS - 1))
+    return total, np.where(total > 0, freedom, seeds - 1)
 
-    def estimate(self, measured: Array, undefined: str = "undefined") -> Estimate:
-        """Value and interval of a measurement [1 + resamples]."""
-        return estimate(measured, self.confidence, undefined)
 
-    def pgr(self, student: Array, supervisor: Array, ceiling: Array, smallest_gap: float) -> Estimate:
-        """Performance gap recovered, (student − supervisor) / (ceiling − supervisor) (paper, section 3).
+def t_quantile(freedom: Array, confidence: float) -> Array:
+    """How many standard errors an interval of this coverage reaches to each side."""
+    from scipy.special import stdtrit
 
-        Takes accuracies [1 + resamples]. Undefined where the gap is under `smallest_gap`, or its interval reaches 0.
-        """
-        gap = ceiling - supervisor
-        observed = self.estimate(gap)
-        if observed.value is None or observed.low is None:
-            return observed
-        if observed.value < smallest_gap - 1e-9:  # 0.95 − 0.90 < 0.05 in floating point
-            points = f"{100 * observed.value:.2f}".replace("-", "−")
-            return Estimate(None, reason=f"gap of {points} points is under {100 * smallest_gap:g}")
-        if observed.low <= 0:
-            return Estimate(
-                None, reason=f"gap is not clearly positive: interval [{observed.low:.3f}, {observed.high:.3f}]"
-            )
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.estimate((student - supervisor) / gap)
+    return stdtrit(freedom, (1 + confidence) / 2)  # type: ignore[no-any-return]
 
 
 def estimate(measured: Array, confidence: float, undefined: str = "undefined") -> Estimate:
-    """Value and interval; replicates in which the metric is undefined are left out."""
-    if not np.isfinite(measured[0]):
-        return Estimate(None, reason=undefined)
-    replicates = measured[1:][np.isfinite(measured[1:])]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(replicates, [tail, 1 - tail]) if len(replicates) else (measured[0], measured[0])
-    return Estimate(float(measured[0]), float(low), float(high))
+    """Mean over the seeds with its interval; undefined where it is in any seed: fewer would be another quantity."""
+    values = measured[:, 0]
+    left_out = int((~np.isfinite(values)).sum())
+    if left_out:
+        seeds = f" (in {left_out} of {len(values)} seeds)" if left_out < len(values) else ""
+        return Estimate(None, reason=undefined + seeds)
+    spread, freedom = variance(measured)
+    half = float(t_quantile(freedom, confidence) * np.sqrt(spread))
+    value = float(values.mean())
+    return Estimate(value, value - half, value + half)
 
 
-def p_value(difference: Array) -> float:
-    """Two-sided p of a difference [1 + resamples]: how far from 0 it is in bootstrap standard errors, by a normal law.
+def p_value(measured: Array) -> float:
+    """Two-sided p of a difference [seeds, 1 + COLUMNS], by Student's t over the seeds; NaN where it is undefined."""
+    from scipy.special import stdtr
 
-    The share of replicates beyond 0 cannot fall under 1 / resamples, too coarse once it is corrected for many tests.
-    """
-    spread = float(difference[1:].std())
+    value = float(measured[:, 0].mean())
+    spread, freedom = variance(measured)
     if not spread:
-        return float(not difference[0])
-    return math.erfc(abs(float(difference[0])) / spread / math.sqrt(2))
+        return float(not value)
+    return float(2 * stdtr(freedom, -abs(value) / np.sqrt(spread)))
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -113,22 +127,3 @@ def holm(p: Sequence[float]) -> list[float]:
     for rank, index in enumerate(sorted(range(len(p)), key=p.__getitem__)):
         corrected[index] = largest = max(largest, min(1.0, (len(p) - rank) * p[index]))
     return corrected
-
-
-def without_bias(measured: Array) -> Array:
-    """Replicates of a calibration error [..., 1 + resamples], shifted to have the value as mean, and not below 0.
-
-    Drawing examples anew adds noise to every bin, and noise raises a sum of absolute values on average: unshifted,
-    the interval of a well-calibrated model's ECE lies almost wholly above its value.
-    """
-    value = measured[..., :1]
-    replicates = measured[..., 1:]
-    shifted = replicates - replicates.mean(-1, keepdims=True) + value
-    return np.concatenate([value, np.maximum(shifted, 0)], axis=-1)
-
-
-def _draw_counts(items: int, resamples: int, rng: np.random.Generator) -> Array:
-    """How often each item occurs in `items` draws with replacement; row 0 is each item once: [1 + resamples, items]."""
-    drawn = rng.integers(items, size=(resamples, items)) + items * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * items).reshape(resamples, items)
-    return np.concatenate([np.ones((1, items)), counts])

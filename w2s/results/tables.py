@@ -17,7 +17,8 @@ from w2s.core.errors import UserError
 from w2s.results import metrics
 from w2s.results.collect import ModelKey, ceiling_of, supervisor_of
 from w2s.results.measure import TaskMeasurements, TaskSummary
-from w2s.results.statistics import Estimate, holm, p_value
+from w2s.results.pgr import pgr as gap_recovered
+from w2s.results.statistics import Estimate, estimate, holm, p_value
 
 Row = dict[str, Any]
 Rows = Callable[[TaskMeasurements, TaskSummary], Iterable[Row]]
@@ -78,16 +79,19 @@ def write(path: str, rows: Iterable[Row], folder: Path) -> None:
 )
 def results(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
     """One row a cell; its intervals are over the test examples alone."""
-    bootstrap = measured.bootstrap
+    confidence = measured.confidence
     for key in measured.students:
         ceiling_key = ceiling_of(key, measured.grid.block)
         student = measured.metrics[key]
         supervisor = measured.metrics[supervisor_of(key)]["accuracy"]
         ceiling = measured.metrics[ceiling_key]["accuracy"]
         for s, seed in enumerate(measured.grid.seeds):
-            accuracy = bootstrap.estimate(student["accuracy"][s])
-            pgr = bootstrap.pgr(student["accuracy"][s], supervisor[s], ceiling[s], measured.smallest_gap)
-            cell = {metric: bootstrap.estimate(student[metric][s]) for metric in CELL_METRICS if metric in student}
+            one = slice(s, s + 1)
+            accuracy = estimate(student["accuracy"][one], confidence).of_share()
+            pgr = gap_recovered(
+                student["accuracy"][one], supervisor[one], ceiling[one], measured.smallest_gap, confidence
+            )
+            cell = {metric: student[metric][s, 0] for metric in CELL_METRICS if metric in student}
             yield {
                 **_student(key),
                 "seed": seed,
@@ -97,7 +101,7 @@ def results(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
                 "student_high": accuracy.high,
                 "ceiling": ceiling_key.method,
                 "ceiling_accuracy": float(ceiling[s, 0]),
-                **{metric: estimate.value for metric, estimate in cell.items()},
+                **{metric: float(value) if np.isfinite(value) else None for metric, value in cell.items()},
                 "pgr": pgr.value,
                 "pgr_low": pgr.low,
                 "pgr_high": pgr.high,
@@ -108,8 +112,8 @@ def results(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
 @table("summary.csv", *MODEL, "metric", "value", *INTERVAL, "reason")
 def summary(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     """Every estimate over seeds, one a row."""
-    for (key, metric), estimate in summary.estimates.items():
-        yield {**key._asdict(), "metric": metric, **asdict(estimate)}
+    for (key, metric), found in summary.estimates.items():
+        yield {**key._asdict(), "metric": metric, **asdict(found)}
 
 
 @table("plots/settings.csv", "setting", *MODEL, "accuracy", *INTERVAL, "pgr")
@@ -175,17 +179,17 @@ def scaling(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
 @table("plots/pgr.csv", *STUDENT, "pgr", *INTERVAL, "reason")
 def pgr(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     """PGR of every student over the seeds, with the reason where it has none."""
-    for (key, metric), estimate in summary.estimates.items():
+    for (key, metric), found in summary.estimates.items():
         if metric == "pgr":
-            yield {**_student(key), **_interval("pgr", estimate), "reason": estimate.reason}
+            yield {**_student(key), **_interval("pgr", found), "reason": found.reason}
 
 
 @table("plots/agreement.csv", *STUDENT, "subset", "agreement", *INTERVAL)
 def agreement(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     """How often a student repeats its supervisor: on all test inputs, and where that is right or wrong."""
-    for (key, metric), estimate in summary.estimates.items():
+    for (key, metric), found in summary.estimates.items():
         if metric in AGREEMENT_SUBSETS:
-            yield {**_student(key), "subset": AGREEMENT_SUBSETS[metric], **_interval("agreement", estimate)}
+            yield {**_student(key), "subset": AGREEMENT_SUBSETS[metric], **_interval("agreement", found)}
 
 
 @table("plots/curves.csv", *MODEL, "step", "progress", "accuracy", *INTERVAL, "agreement")
@@ -222,8 +226,9 @@ def training(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
 def calibration(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
     """Reliability diagrams, pooled over seeds; bins without an example are left out, and so are answers in words."""
     for key, model in measured.models.items():
-        if metrics.are_probabilities(model.answers[0]):
-            for bin in metrics.reliability(np.concatenate(model.answers), np.concatenate(measured.truth)):
+        answers = np.concatenate(model.answers)
+        if metrics.are_probabilities(answers):
+            for bin in metrics.reliability(answers, np.concatenate(measured.truth)):
                 yield {**key._asdict(), **asdict(bin)}
 
 
@@ -234,12 +239,12 @@ def comparison(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     p as if tested alone, and corrected (Holm) for all comparisons of the task.
     """
     compared = [key for key in summary.pairs if (key, "over_naive") in summary.estimates]
-    compared.sort(key=lambda key: -summary.gap(key)[0])
-    p_values = [p_value(summary.means[key]["over_naive"]) for key in compared]
+    compared.sort(key=lambda key: -summary.gap(key)[:, 0].mean())
+    p_values = [p_value(summary.metrics[key]["over_naive"]) for key in compared]
     for key, p, corrected in zip(compared, p_values, holm(p_values), strict=True):
         yield {
             **_student(key),
-            "gap": float(summary.gap(key)[0]),
+            "gap": float(summary.gap(key)[:, 0].mean()),
             **_interval("difference", summary.estimates[key, "over_naive"]),
             "p": p,
             "p_corrected": corrected,
@@ -250,22 +255,22 @@ def comparison(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
 @table("plots/overfitting.csv", *STUDENT, "best", "end", "difference", *INTERVAL)
 def overfitting(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     """Accuracy at the snapshot that an oracle would stop at, at the end, and by how much the first is higher."""
-    for (key, metric), estimate in summary.estimates.items():
+    for (key, metric), found in summary.estimates.items():
         if metric == "overfit":
             yield {
                 **_student(key),
                 "best": summary.estimates[key, "best"].value,
                 "end": summary.estimates[key, "accuracy"].value,
-                **_interval("difference", estimate),
+                **_interval("difference", found),
             }
 
 
 @table("plots/saliency.csv", *MODEL, "probe", *INTERVAL)
 def saliency(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
     """How often a linear probe of a model's features predicts the truth."""
-    for (key, metric), estimate in summary.estimates.items():
-        if metric == "probe" and estimate.value is not None:
-            yield {**key._asdict(), **_interval("probe", estimate)}
+    for (key, metric), found in summary.estimates.items():
+        if metric == "probe" and found.value is not None:
+            yield {**key._asdict(), **_interval("probe", found)}
 
 
 COLUMNS = {path: table.columns for path, table in TABLES.items()}
@@ -274,8 +279,8 @@ COLUMNS = {path: table.columns for path, table in TABLES.items()}
 def nested_metrics(summary: TaskSummary) -> dict[str, Any]:
     """One task's part of metrics.json: point values over seeds, to four digits, for `dvc metrics diff`."""
     values: dict[str, Any] = {role: {} for role in ("supervisor", "ceiling", "student", "zero_shot", "scratch")}
-    for (key, metric), estimate in summary.estimates.items():
-        rounded = None if estimate.value is None else round(estimate.value, 4)
+    for (key, metric), found in summary.estimates.items():
+        rounded = None if found.value is None else round(found.value, 4)
         if key.role == "student" and metric in ("accuracy", "pgr", "agreement"):
             by_method = values["student"].setdefault(key.weak, {}).setdefault(key.strong, {})
             by_method.setdefault(key.method, {})[metric] = rounded
