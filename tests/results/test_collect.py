@@ -72,8 +72,8 @@ def drop_a_snapshot(path: Path) -> None:
             drop_an_id,
             "test.parquet: ids do not match.*1 missing, 0 unknown",
         ),
-        ("data/tasks/reviews/truth/test.parquet", drop_an_id, "ids do not match.*0 missing, 1 unknown"),
-        ("data/tasks/reviews/truth/test.parquet", halve_the_truth, "test.parquet: truth must be 0 or 1"),
+        ("data/tasks/reviews/0/truth/test.parquet", drop_an_id, "ids do not match.*0 missing, 1 unknown"),
+        ("data/tasks/reviews/0/truth/test.parquet", halve_the_truth, "test.parquet: truth must be 0 or 1"),
         (
             "runs/student/reviews/xs/l/naive/2/predictions.parquet",
             Path.unlink,

@@ -1,7 +1,7 @@
 """How often intervals and verdicts are right, by simulation of whole experiments.
 
 A coverage simulated `REPORTS` times is known to ± two standard errors, 2 · sqrt(.95 · .05 / REPORTS): the bounds below
-are 93 and 97 % and nothing is tuned to pass; a true coverage of 95 % misses them once in 10^9 runs.
+are 93 and 97 % and nothing is tuned to pass; a true coverage of 95 % misses them once in 20,000 runs.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from w2s.results.pgr import pgr
 from w2s.results.statistics import BLOCKS, COLUMNS, estimate, holm, p_value
 
-REPORTS = 3000
+REPORTS = 2000
 EXAMPLES = 400
 PER_GROUP = 8
 

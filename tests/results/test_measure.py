@@ -100,7 +100,7 @@ def test_simulated_supervisors_are_measured_like_any_but_stay_out_of_what_goes_b
     make(work, with_them)
     found, before = evaluated(with_them, "with"), evaluated(without, "without")
     summary = {tuple(r[k] for k in ("role", "weak", "method", "metric")): r["value"] for r in found["summary.csv"]}
-    truth = final("data/tasks/reviews/truth/test.parquet")
+    truth = final("data/tasks/reviews/0/truth/test.parquet")
     weak = [final(f"data/weak_labels/reviews/random-errors/{seed}/test.parquet") for seed in range(3)]
     student = [final(f"runs/student/reviews/random-errors/l/naive/{seed}/predictions.parquet") for seed in range(3)]
     accuracy = float(summary["supervisor", "random-errors", "", "accuracy"])
@@ -133,7 +133,7 @@ def test_the_oracle_chooses_on_one_half_what_counts_on_the_other(work: Path) -> 
     """A run that is best midway gains what it lost since; one that only seems so by luck gains nothing on average."""
     params = parameters(weak=["xs"], strong=["l"], methods=["naive"])
     make(work, params, examples=2000)
-    truth = files.read_labels(work / files.truth("reviews", "test")).to_pandas().set_index("id")["p"]
+    truth = files.read_labels(work / files.truth("reviews", 0, "test")).to_pandas().set_index("id")["p"]
     rng = np.random.default_rng(0)
     for seed, shares in enumerate([(0.6, 0.9, 0.7), (0.6, 0.8, 0.7), (0.7, 0.7, 0.7)]):
         path = work / f"runs/student/reviews/xs/l/naive/{seed}/predictions.parquet"
@@ -161,7 +161,7 @@ def test_probes_are_measured_where_features_were_kept(work: Path) -> None:
     """What shows the truth is read from features; what shows nothing is not; and the order of rows does not matter."""
     params = parameters(weak=["xs"], strong=["l"], methods=["naive"])
     make(work, params)
-    truth = files.read_labels(work / files.truth("reviews", "test")).to_pandas()[:200]
+    truth = files.read_labels(work / files.truth("reviews", 0, "test")).to_pandas()[:200]
     rng = np.random.default_rng(0)
     clear = {"runs/control/reviews/l": 0.0, "runs/ceiling/reviews/l/naive": 5.0}
     clear["runs/student/reviews/xs/l/naive"] = 1.0
@@ -186,7 +186,7 @@ def test_probes_are_measured_where_features_were_kept(work: Path) -> None:
 def test_undefined_metrics_say_why(work: Path) -> None:
     params = parameters(weak=["xs"], strong=["l"])
     make(work, params)
-    truth = files.read_labels(work / "data/tasks/reviews/truth/test.parquet")
+    truth = files.read_labels(work / "data/tasks/reviews/0/truth/test.parquet")
     for seed in params.grid.seeds:  # a supervisor that is always right
         path = work / f"data/weak_labels/reviews/xs/{seed}/test.parquet"
         files.write(path, files.LABELS, {"id": truth["id"], "p": truth["p"]})

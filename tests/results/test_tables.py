@@ -34,7 +34,7 @@ def test_each_cell_is_what_its_own_files_say(work: Path) -> None:
     assert set(held.values()) == {"naive"}
     for row in rows:
         task = row["task"]
-        truth = final(f"data/tasks/{task}/truth/test.parquet")
+        truth = final(f"data/tasks/{task}/0/truth/test.parquet")
         weak = final(f"data/weak_labels/{task}/{row['weak']}/{row['seed']}/test.parquet")
         place = f"{row['weak']}/{row['strong']}/{row['method']}/{row['seed']}"
         student = final(f"runs/student/{task}/{place}/predictions.parquet")

@@ -52,7 +52,7 @@ def lock(finetune: str = "a", supervisor: str = "b", student: str = "c") -> None
 
 def report() -> None:
     """Evaluate the predictions, and lay a figure, a page and an environment beside the tables."""
-    evaluate(made_up.parameters(resamples=100), Path("reports"))
+    evaluate(made_up.parameters(), Path("reports"))
     Path("reports/figures").mkdir(exist_ok=True)
     Path("reports/figures/pgr.svg").write_text("<svg/>")
     Path("reports/report.html").write_text("computed on a Pentium")
@@ -201,7 +201,7 @@ def test_not_reproduced_names_the_cells_the_stage_and_the_parameters(said: Said)
 
 
 def test_another_grid_is_not_a_reproduction_even_with_equal_numbers(said: Said) -> None:
-    evaluate(made_up.parameters(resamples=100, seeds=(0, 1)), Path("reports"))
+    evaluate(made_up.parameters(seeds=(0, 1)), Path("reports"))
     code, out, _ = said()
     assert code == 1
     assert "NOT REPRODUCED" in out
