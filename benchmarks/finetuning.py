@@ -24,6 +24,7 @@ from w2s.training.job import Job
 
 TASK = "reviews"
 MODEL = "l"
+SEED = 0
 ROUNDS = 5
 # Texts that Trainer predicts at a time.
 PREDICTED = 256
@@ -43,10 +44,10 @@ class Half(Dataset):
 
 
 def main() -> None:
-    setting = setting_for(load(), TASK, MODEL).with_hparams(epochs=1, snapshots=1, keep="none")
+    setting = setting_for(load(), TASK, MODEL, files.bases(SEED)).with_hparams(epochs=1, snapshots=1, keep="none")
     hparams = setting.hparams
-    examples = setting.read(files.inputs(TASK, "student"), files.truth(TASK, "student"))
-    test = files.read(files.inputs(TASK, "test"), setting.INPUTS)
+    examples = setting.read(files.inputs(TASK, SEED, "student"), files.truth(TASK, SEED, "student"))
+    test = files.read(files.inputs(TASK, SEED, "test"), setting.INPUTS)
     test_items = setting.encode(test)
     learned = Half(setting.encode(examples.inputs), examples.labels.astype(int).tolist())
     predicted = Half(test_items, [0] * len(test_items))

@@ -30,7 +30,6 @@ def main(model: str, seed: int) -> None:
             write_curve(losses, folder)
         else:
             pin(entry, f"params.yaml: models.{model}", folder)
-        files.write_json(folder / "entry.json", entry.model_dump())  # whoever goes by this folder goes by it too
 
 
 def write_curve(losses: list[float], folder: Path) -> None:

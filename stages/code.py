@@ -12,7 +12,7 @@ from w2s.core.checks import load
 from w2s.core.errors import unknown
 from w2s.core.fingerprint import Sources
 from w2s.core.grid import setting_blocks
-from w2s.core.params import Embedded, Params
+from w2s.core.params import Embedded, Model, Params
 from w2s.core.registry import names
 from w2s.core.stage import run
 
@@ -36,7 +36,8 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     """The content of each file by its name; `root` is the repository. Raises `UserError` for an unknown module.
 
     That is the digest of each source file; with a setting the hyperparameters by which all models are finetuned, with
-    a ceiling its method, and with stage `evaluate` the grid's methods.
+    a ceiling its method, with an embedded model its recipe and corpus, and with stage `evaluate` the grid's methods.
+    What a model overrides when it is finetuned is a file of its own, since it does not make the model anew.
     """
     sources = Sources(root)
     found: dict[str, dict[str, Any]] = {}
@@ -65,12 +66,19 @@ def fingerprints(params: Params, root: Path) -> dict[str, dict[str, Any]]:
     for name, content in found.items():
         kind, _, entry = name.partition("/")
         if kind == "models" and isinstance(model := params.models[entry], Embedded):
-            found[name] = {"corpus": params.corpora[model.corpus].model_dump(), "code": content}
+            corpus = params.corpora[model.corpus].model_dump()
+            found[name] = {"recipe": _recipe(model), "corpus": corpus, "code": content}
+        elif kind == "models":
+            found[name] = {"recipe": _recipe(params.models[entry]), "code": content}
         if kind == "settings":
             found[name] = {"finetune": params.finetune.model_dump(), "code": content}
         if kind == "ceilings":
             found[name] = {"method": methods.as_ceiling(params.methods[entry]).model_dump(), "code": content}
-    return found
+    return found | {f"finetune/{name}": {"finetune": model.finetune} for name, model in params.models.items()}
+
+
+def _recipe(model: Model) -> dict[str, Any]:
+    return model.model_dump(exclude={"finetune"})
 
 
 def _chosen(params: Params) -> dict[str, list[tuple[str, str]]]:

@@ -42,7 +42,7 @@ def main(setting: str, method: str, seed: int) -> None:
 def pinned(params: Params, setting: str, method: str, code: dict[str, Any]) -> dict[str, Any]:
     """What method.json says, given what stage `code` wrote of the setting and the method.
 
-    That is the entry, both of these, and the base models whose copies stand beside the file.
+    That is the entry, both of these, and the base models whose copies stand beside the file, with what they override.
     """
     block = setting_blocks(params.grid)[setting]
     needed = {
@@ -54,7 +54,7 @@ def pinned(params: Params, setting: str, method: str, code: dict[str, Any]) -> d
     return {
         "entry": params.methods[method].model_dump(),
         **{name.split("/")[0]: content for name, content in code.items()},
-        "base_models": [model for model in params.grid.ladder if model in needed],
+        "base_models": {model: params.models[model].finetune for model in params.grid.ladder if model in needed},
     }
 
 

@@ -77,7 +77,6 @@ def setting_of(
         steps=0,
         learning_rate=0.1,
         warmup=0.1,
-        seed=0,
     )
     params = Params.model_construct(
         finetune=hparams_with(**changes),
@@ -85,7 +84,7 @@ def setting_of(
         models={folder.name: model},
         methods={},
     )
-    return setting_for(params, "mine", folder.name, bases=folder.parent)
+    return setting_for(params, "mine", folder.name, folder.parent)
 
 
 def drawn(folder: Path, seed: int, make: Callable[[], PreTrainedModel]) -> Path:

@@ -124,4 +124,4 @@ def test_a_part_that_lacks_a_class_is_refused(examples: list[Example], told: str
 
 def test_sizes_are_even() -> None:
     with pytest.raises(UserError, match=r"^split: test: must be a multiple of 2 \(found 5\)$"):
-        validate(Split, {"seed": 0, "supervisor": 2, "student": 2, "validation": 2, "test": 5}, "split")
+        validate(Split, {"supervisor": 2, "student": 2, "validation": 2, "test": 5}, "split")

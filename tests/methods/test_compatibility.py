@@ -39,7 +39,6 @@ def require(file: Path, setting: str, method: dict[str, Any], block: object, **c
         "steps": 1,
         "learning_rate": 0.1,
         "warmup": 0.3,
-        "seed": 0,
     }
     start = {"models.chess-l": chess, "grid.ladder": ["xs", "s", "m", "chess-xs", "gpt2", "l", "chess-l"]}
     content = start | blocks | {f"grid.{setting}": block, "methods.mine": method}

@@ -24,7 +24,7 @@ MICRO = {
         "generation": CHESS | {"ceilings": ["bootstrap"]},
         "simulated": SIMULATED,
     },
-    "split": {"seed": 0, "supervisor": 96, "student": 96, "validation": 32, "test": 128},
+    "split": {"supervisor": 96, "student": 96, "validation": 32, "test": 128},
     "corpora.reviews.documents": 2000,
     "corpora.endgames.documents": 2000,
     **{f"models.{rung}.steps": 60 for rung in ("xs", "m", "chess-xs", "chess-s", "chess-m")},
@@ -74,7 +74,7 @@ def checkout(path: Path, **environment: str) -> Workspace:
     """A committed copy of this repository with the micro grid, before anything ran."""
     files = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
     for name in files.stdout.split():
-        if name != "dvc.lock" and not name.startswith("reports/") and (ROOT / name).is_file():
+        if name != "dvc.lock" and not name.startswith(("reports/", "models/")) and (ROOT / name).is_file():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, path / name)
     workspace = Workspace(path, **environment)

@@ -18,7 +18,7 @@ from w2s.core.errors import UserError
 from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
 from w2s.core.params import Params
 
-TRUTH = re.compile(r"data/tasks/[^/]+/truth/(student|validation|test)\.parquet")
+TRUTH = re.compile(r"data/tasks/[^/]+/\d+/truth/(student|validation|test)\.parquet")
 SIMULATED = re.compile(r"data/weak_labels/[^/]+/(random|class|hard)-errors/.*")
 READS_TRUTH = {"ceiling", "control", "evaluate", "simulate"}
 
@@ -100,9 +100,9 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
 @pytest.mark.parametrize(
     ("stage", "dep"),
     [
-        ("label-classification", "data/tasks/${item.task}/truth/student.parquet"),
-        ("label-generation", "data/tasks/${item.task}/truth/student.parquet"),
-        ("student-classification", "data/tasks/${item.task}/truth/test.parquet"),
+        ("label-classification", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
+        ("label-generation", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
+        ("student-classification", "data/tasks/${item.task}/${item.seed}/truth/test.parquet"),
         ("student-preference", "data/tasks"),  # a folder around it
         ("student-generation", "models/ceiling"),  # something made from it
         ("student-generation", "runs/ceiling"),
@@ -110,9 +110,9 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
             "student-classification",
             "data/weak_labels/reviews/random-errors/0/student.parquet",
         ),  # a simulated supervisor
-        ("student-simulated", "data/tasks/${item.task}/truth/student.parquet"),
+        ("student-simulated", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
         ("method-classification", "runs/control"),
-        ("supervise-preference", "data/tasks/${item.task}/truth/validation.parquet"),
+        ("supervise-preference", "data/tasks/${item.task}/${item.seed}/truth/validation.parquet"),
     ],
 )
 def test_a_planted_leak_is_found(planted: Path, stage: str, dep: str) -> None:
@@ -122,14 +122,16 @@ def test_a_planted_leak_is_found(planted: Path, stage: str, dep: str) -> None:
 
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 SETTING, STUDENT = "code/settings/${setting}.json", "code/students/${item.method}.json"
+WEAK, STRONG = "code/finetune/${item.weak}.json", "code/finetune/${item.strong}.json"
 OF_ENTRIES = {  # beside code/<stage>.json
     "prepare": {"code/tasks/${item.task}.json"},
     "base": {"code/models/${item.model}.json"},
-    "method": {SETTING, STUDENT},
-    "supervise": {SETTING},
-    "label": {SETTING},
-    "ceiling": {SETTING, "code/ceilings/${item.method}.json"},
-    "control": {SETTING},
+    "method": {SETTING, STUDENT, "code/finetune"},
+    "supervise": {SETTING, WEAK},
+    "label": {SETTING, WEAK},
+    "ceiling": {SETTING, STRONG, "code/ceilings/${item.method}.json"},
+    "control": {SETTING, STRONG},
+    "student": {STRONG},
     "plot": {"code/students"},
 }
 
@@ -140,10 +142,11 @@ def test_code_dependencies_are_fingerprints(name: str) -> None:
     assert script
     deps = STAGES[name]["deps"]
     of_code = {dep for dep in deps if dep.startswith("code")}
-    assert of_code == {f"code/{script[1]}.json"} | OF_ENTRIES.get(script[1], set())
+    own = set() if script[1] == "base" else {f"code/{script[1]}.json"}  # base's lies with that of each model
+    assert of_code == own | OF_ENTRIES.get(script[1], set())
     assert not any(dep.startswith(("stages", "w2s")) for dep in deps)
     if script[1] == "student":  # the code of its parts and of its setting comes through its method
-        assert "models/method/${setting}/${item.method}" in deps
+        assert "models/method/${setting}/${item.method}/${item.seed}" in deps
 
 
 @pytest.mark.parametrize("name", ["supervise", "label", "ceiling", "control", "student"])
@@ -152,10 +155,10 @@ def test_parameters_come_through_what_lies_in_dependencies(name: str) -> None:
     stage = STAGES[f"{name}-classification"]
     deps = set(stage["deps"])
     model = "weak" if name in ("supervise", "label") else "strong"
-    assert {f"models/base/${{item.{model}}}", "data/tasks/${item.task}/inputs"} <= deps
-    assert deps & {SETTING, "models/method/${setting}/${item.method}"}
+    assert {f"models/base/${{item.seed}}/${{item.{model}}}", "data/tasks/${item.task}/${item.seed}/inputs"} <= deps
+    assert f"code/finetune/${{item.{model}}}.json" in deps
+    assert deps & {SETTING, "models/method/${setting}/${item.method}/${item.seed}"}
     assert "tasks.${item.task}" in STAGES["prepare-classification"]["params"]
-    assert "models.${item.model}" in STAGES["base"]["params"]
     if name == "student":
         assert "methods.${item.method}" in STAGES["method-classification"]["params"]
     if name == "ceiling":
@@ -273,10 +276,42 @@ def test_a_line_of_a_task_or_setting_concerns_its_own(
         "settings/classification",
         "models/xs",
         "models/gpt2",
-        "base",
         "student",
         "label",
     }
+
+
+@pytest.mark.parametrize(
+    ("file", "asks"),
+    [
+        ("w2s/pretraining/pretrain.py", True),
+        ("w2s/pretraining/ladder.py", True),
+        ("w2s/data/corpora/reviews.py", True),
+        ("w2s/training/loop.py", False),
+        ("w2s/training/finetune.py", False),
+        ("w2s/models/checkpoints.py", False),
+        ("w2s/models/heads.py", False),
+        ("w2s/methods/bootstrap.py", False),
+        ("w2s/core/files.py", False),
+        ("w2s/results/statistics.py", False),
+        ("w2s/report/report.py", False),
+    ],
+)
+def test_a_ladder_is_pretrained_anew_for_pretraining_alone(
+    params: Params, before: dict[str, dict[str, str]], copied: Path, file: str, asks: bool
+) -> None:
+    with (copied / file).open("a") as opened:
+        opened.write("\nMORE = 1\n")
+    assert ("models/xs" in changed(before, fingerprints(params, copied))) == asks
+
+
+def test_a_recipe_makes_a_rung_anew_and_an_override_does_not(params: Params, before: dict[str, dict[str, str]]) -> None:
+    def after(**change: object) -> set[str]:
+        models = params.models | {"xs": params.models["xs"].model_copy(update=change)}
+        return changed(before, fingerprints(params.model_copy(update={"models": models}), ROOT))
+
+    assert after(steps=7) == {"models/xs"}
+    assert after(finetune={"learning_rate": 0.1}) == {"finetune/xs"}
 
 
 def test_a_file_that_only_refuses_changes_none(params: Params, before: dict[str, dict[str, str]], copied: Path) -> None:

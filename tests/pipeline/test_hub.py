@@ -47,7 +47,7 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         "grid.preference": NOTHING,
         "grid.generation": NOTHING,
         "grid.simulated": {"of": "gpt2", "tasks": [], "weak": [], "strong": [], "methods": []},
-        "split": {"seed": 0, "supervisor": 40, "student": 40, "validation": 10, "test": 60},
+        "split": {"supervisor": 40, "student": 40, "validation": 10, "test": 60},
         "finetune.context": 128,
     }.items():
         workspace.set(key, value)
@@ -72,14 +72,14 @@ def test_the_whole_pipeline_runs_offline(laboratory: Workspace) -> None:
 
 def test_the_exact_commits_are_recorded_and_weights_are_not_copied(laboratory: Workspace) -> None:
     for name in MODELS:
-        folder = laboratory.path / "models/base" / name
-        assert sorted(path.name for path in folder.iterdir()) == ["entry.json", "hub.json"]
+        folder = laboratory.path / "models/base/0" / name
+        assert sorted(path.name for path in folder.iterdir()) == ["hub.json"]
         pinned = json.loads((folder / "hub.json").read_text())
         assert pinned["commit"] == f"{len(name):040x}"
         assert pinned["repository"] == f"lab/tiny-{name}"
         assert pinned["hidden"] == 32
     for task in TASKS:
-        source = json.loads((laboratory.path / "data/tasks" / task / "source.json").read_text())
+        source = json.loads((laboratory.path / "data/tasks" / task / "0/source.json").read_text())
         assert source["commit"] == checks.load(ROOT / "params.yaml").tasks[task].options["revision"]
 
 
@@ -100,8 +100,8 @@ def test_a_branch_that_moved_changes_nothing_until_asked(laboratory: Workspace, 
     now, later = cache / "models--lab--tiny-gpt2/snapshots" / f"{4:040x}", "f" * 40
     hub.prefill(cache, "lab/tiny-gpt2", later, shutil.copytree(now, tmp_path / "copy"))
     assert "up to date" in laboratory.run("dvc", "repro")
-    laboratory.run("dvc", "repro", "--force", "--single-item", "base@gpt2")
-    assert json.loads((laboratory.path / "models/base/gpt2/hub.json").read_text())["commit"] == later
+    laboratory.run("dvc", "repro", "--force", "--single-item", "base@gpt2-0")
+    assert json.loads((laboratory.path / "models/base/0/gpt2/hub.json").read_text())["commit"] == later
     changed = laboratory.run("dvc", "status")
     assert "supervise-classification@sciq-gpt2-0" in changed
     assert "supervise-classification@sciq-qwen3-0" not in changed

@@ -176,7 +176,7 @@ def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
     lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
     key = lock["stages"]["base@m"]["outs"][0]["md5"]
     (workspace.path / ".dvc/cache/files/md5" / key[:2] / key[2:]).unlink()
-    shutil.rmtree(workspace.path / "models/base/m")
+    shutil.rmtree(workspace.path / "models/base/0/m")
     assert those(RUN) == METHODS | {("base", "m")}
     assert those(CACHED) == set()
 

@@ -74,7 +74,7 @@ def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> Non
     assert {name for name in ran if name.startswith("student")} == {"student-classification@reviews-xs-m-brier-0"}
     kinds = {name.split("@")[0].split("-")[0] for name in ran}
     assert kinds == {"code", "check", "base", "method", "student", "evaluate", "plot"}
-    assert "base@s" in ran
+    assert "base@s-0" in ran
 
 
 def test_a_failed_stage_says_why(workspace: Workspace) -> None:
@@ -93,7 +93,7 @@ def test_labels_and_students_need_no_truth(workspace: Workspace) -> None:
     predictions = workspace.path / "runs/student/reviews/xs/m/confidence/0/predictions.parquet"
     before = digest(labels), digest(predictions)
     for part in ("student", "validation", "test", "supervisor"):
-        (workspace.path / f"data/tasks/reviews/truth/{part}.parquet").unlink()
+        (workspace.path / f"data/tasks/reviews/0/truth/{part}.parquet").unlink()
     shutil.rmtree(labels.parent)
     shutil.rmtree(predictions.parent)
     workspace.run("python", "-m", "stages.label", "reviews", "xs", "0")
@@ -186,13 +186,13 @@ def test_a_bad_method_stops_before_its_students(workspace: Workspace, key: str, 
 @pytest.mark.parametrize(
     ("damage", "stage", "message"),
     [
-        ("data/tasks/reviews/inputs/student.parquet", ["label", "reviews", "xs", "0"], "not a whole Parquet file"),
+        ("data/tasks/reviews/0/inputs/student.parquet", ["label", "reviews", "xs", "0"], "not a whole Parquet file"),
         (
             "data/weak_labels/reviews/xs/0/student.parquet",
             ["student", "reviews", "xs", "m", "naive", "0"],
             "not a whole",
         ),
-        ("models/base/m/model.safetensors", ["ceiling", "reviews", "m", "naive", "0"], "damaged model"),
+        ("models/base/0/m/model.safetensors", ["ceiling", "reviews", "m", "naive", "0"], "damaged model"),
         ("models/supervisor/reviews/xs/0/head.safetensors", ["label", "reviews", "xs", "0"], "damaged model"),
         ("runs/ceiling/reviews/m/naive/0/predictions.parquet", ["evaluate"], "not a whole Parquet file"),
     ],

@@ -1,6 +1,5 @@
 """An embedded model is an ordinary Hugging Face checkpoint."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from tests.conftest import WORDS
 from w2s.core.params import Corpus, Embedded
 from w2s.data.corpora import reviews
 from w2s.pretraining import ladder
-from w2s.pretraining.pretrain import pretrain
+from w2s.pretraining.pretrain import batches, pretrain, rate
 
 KINDS = {"neox": "gpt_neox", "gpt2": "gpt2"}
 
@@ -58,7 +57,7 @@ def test_initial_weights_are_the_generators(kind: str) -> None:
             assert tensor.std().item() == pytest.approx(0.6 / 32**0.5, rel=0.1), name
 
 
-CORPUS = Corpus(family="reviews", seed=0, documents=400)
+CORPUS = Corpus(family="reviews", documents=400)
 BASE = Embedded(
     family="embedded",
     corpus="reviews",
@@ -68,36 +67,54 @@ BASE = Embedded(
     steps=60,
     learning_rate=0.01,
     warmup=0.1,
-    seed=0,
 )
 
 
-def digest(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+def weights(base: Embedded, corpus: Corpus = CORPUS, seed: int = 0) -> dict[str, torch.Tensor]:
+    torch.rand(3)  # whatever happened before
+    model, _, _ = pretrain(base, corpus, "xs", seed)
+    return model.state_dict()
 
 
-def test_the_parameters_of_a_base_model_are_used(tmp_path: Path) -> None:
-    base = BASE.model_copy(update={"architecture": "gpt2", "warmup": 0.5, "steps": 40})
-    pretrain(base, Corpus(family="endgames", seed=0, documents=200), "xs", tmp_path)
-    assert AutoConfig.from_pretrained(tmp_path).model_type == "gpt2"
-    rows = (tmp_path / "live/plots/metrics/learning_rate.tsv").read_text().splitlines()[1:]
-    rates = [float(row.split("\t")[1]) for row in rows]
-    assert rates == pytest.approx([0.01 * 20 / 21, 0], abs=1e-4), "still rising at half way"
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_the_parameters_of_a_base_model_are_used() -> None:
+    base = BASE.model_copy(update={"architecture": "gpt2", "steps": 10})
+    corpus = Corpus(family="endgames", documents=200)
+    model, _, losses = pretrain(base, corpus, "xs", 0)
+    assert (model.config.model_type, len(losses)) == ("gpt2", 10)
+    before = weights(base, corpus)
+    for change in ({"warmup": 0.5}, {"learning_rate": 0.02}, {"steps": 11}):
+        assert not same(before, weights(base.model_copy(update=change), corpus)), change
+
+
+def test_warm_up_rises_to_the_peak_and_a_cosine_falls_to_zero() -> None:
+    base = BASE.model_copy(update={"warmup": 0.5, "steps": 40})
+    rates = [rate(base, step) for step in range(40)]
+    assert rates.index(max(rates)) == 20
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[0] == pytest.approx(0.01 / 21)
+    assert rates[-1] < 0.0002
+    assert rates[:21] == sorted(rates[:21])
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+
+
+def test_every_document_is_learned_once_a_pass() -> None:
+    documents = [[1, *range(3, 3 + length % 7 + 1)] for length in range(100)]
+    drawn = batches(documents, torch.Generator().manual_seed(0))
+    passes = [[document for _ in range(4) for document in next(drawn)] for _ in range(2)]
+    assert sorted(passes[0]) == sorted(passes[1]) == sorted(documents)
+    assert passes[0] != passes[1]
 
 
 @pytest.mark.slow
-def test_pretraining_learns_the_language_and_repeats_to_the_bit(tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        torch.rand(3)  # whatever happened before
-        pretrain(BASE, CORPUS, "xs", tmp_path / name)
-    assert digest(tmp_path / "one") == digest(tmp_path / "two")
-    pretrain(BASE.model_copy(update={"seed": 1}), CORPUS, "xs", tmp_path / "three")
-    assert digest(tmp_path / "one")["model.safetensors"] != digest(tmp_path / "three")["model.safetensors"]
-    rows = [line.split("\t") for line in (tmp_path / "one/live/plots/metrics/loss.tsv").read_text().splitlines()]
-    assert [int(row[0]) for row in rows[1:]] == [20, 40, 60]
-    losses = [float(row[1]) for row in rows[1:]]
-    assert losses[0] > losses[1] > losses[2]
-    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "one")
-    assert len(tokenizer) == len(reviews.vocabulary(CORPUS)) + 3
+def test_pretraining_learns_the_language_and_repeats_to_the_bit() -> None:
+    model, tokenizer, losses = pretrain(BASE, CORPUS, "xs", 0)
+    assert same(model.state_dict(), weights(BASE))
+    assert not same(model.state_dict(), weights(BASE, seed=1))
+    assert all(tensor.dtype is torch.bfloat16 for tensor in model.state_dict().values())
+    assert sum(losses[:20]) > sum(losses[20:40]) > sum(losses[40:])
+    assert len(tokenizer) == len(reviews.vocabulary(CORPUS, 0)) + 3
     assert losses[-1] < torch.tensor(float(len(tokenizer))).log().item() - 1  # a uniform guess

@@ -163,9 +163,10 @@ class _Task:
     def write(self) -> None:
         cells = self.cells
         first = next(iter(cells.recovered))
-        self._labels(files.truth(self.task, "test"), self.truth)
         inputs = {"id": self.ids, "text": self.ids, "group": self.ids}
-        files.write(files.inputs(self.task, "test"), files.TEXTS, inputs)
+        for seed in SEEDS:
+            self._labels(files.truth(self.task, seed, "test"), self.truth)
+            files.write(files.inputs(self.task, seed, "test"), files.TEXTS, inputs)
         for seed, weak in product(SEEDS, cells.weak):
             answers = self._answers(cells.accuracy[weak], seed, weak)
             self._labels(files.weak_labels(self.task, weak, seed) / "test.parquet", answers)
@@ -176,14 +177,11 @@ class _Task:
             for strong in cells.strong:
                 answers = self._answers(cells.accuracy[strong], seed, weak, strong)
                 self._run(files.run("student", self.task, weak, strong, first, seed), strong, answers)
-        for strong in cells.strong:
-            control = files.run("control", self.task, strong)
-            self._labels(control / "zero_shot.parquet", self._answers(cells.zero_shot, 1, "zero_shot", strong))
+        for seed, strong in product(SEEDS, cells.strong):
+            control = files.run("control", self.task, strong, seed)
+            self._labels(control / "zero_shot.parquet", self._answers(cells.zero_shot, seed, "zero_shot", strong))
             self._features(control, 0.5)
-            for seed in SEEDS:
-                self._run(
-                    control / "scratch" / str(seed), strong, self._answers(cells.scratch, seed, "scratch", strong)
-                )
+            self._run(control / "scratch", strong, self._answers(cells.scratch, seed, "scratch", strong))
         for seed, strong, method in product(SEEDS, cells.strong, [first, *cells.ceilings]):
             folder = files.run("ceiling", self.task, strong, method, seed)
             answers = self._answers(cells.ceiling(strong, method), seed, "ceiling", strong, method)

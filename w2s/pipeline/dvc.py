@@ -192,6 +192,8 @@ class Content:
         """The hashes of a folder's files by their places in it; a file's own place is ()."""
         if not self.hash_info.isdir:
             return {(): self.hash_info}
+        if self.made and not self.made.use_cache:
+            return self.written(Path(self.made.fs_path)).files
         tree = Tree.load(self.made.cache, self.hash_info) if self.made else self.tree
         return {key: found for key, _, found in tree or ()}
 

@@ -21,7 +21,7 @@ from w2s.data.questions import Example, Origin, Pair, Puzzle
 from w2s.data.split import divide
 from w2s.data.tasks import hh_rlhf, lichess
 
-SPLIT = Split(seed=0, supervisor=40, student=40, validation=10, test=40)
+SPLIT = Split(supervisor=40, student=40, validation=10, test=40)
 ROWS = 240
 
 Read = Callable[..., list[Example]]
@@ -38,8 +38,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
         fill(tmp_path, name, entry, ROWS, fixture)
         family = tasks.family(entry.family, param_path)
         entry = Task(**entry.model_dump() | options)
-        split = SPLIT.model_copy(update={"seed": seed})
-        return list(family.examples(split, None, param_path, **options_of(family.examples, entry, param_path)))
+        return list(family.examples(SPLIT, None, seed, param_path, **options_of(family.examples, entry, param_path)))
 
     return examples
 
@@ -232,9 +231,9 @@ def test_wrong_options_are_told(options: dict, told: str, read: Read) -> None:
 
 def test_divide_counts_texts_plainly() -> None:
     examples = [Example({"text": str(k)}, f"answer {k % 7}", str(k // 2), str(k)) for k in range(60)]
-    parts = divide(examples, Split(seed=0, supervisor=10, student=10, validation=4, test=6), "here")
+    parts = divide(examples, Split(supervisor=10, student=10, validation=4, test=6), "here")
     assert [len(part) for part in parts.values()] == [10, 10, 4, 6]
-    parts = divide(examples, Split(seed=0, supervisor=100, student=100, validation=40, test=60), "here")
+    parts = divide(examples, Split(supervisor=100, student=100, validation=40, test=60), "here")
     assert sum(len(part) for part in parts.values()) == 60
     with pytest.raises(UserError, match=r"^here: too few examples for the split: test wants 6 and got none$"):
-        divide(examples[:5], Split(seed=0, supervisor=10, student=10, validation=4, test=6), "here")
+        divide(examples[:5], Split(supervisor=10, student=10, validation=4, test=6), "here")

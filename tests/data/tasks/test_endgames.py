@@ -20,19 +20,18 @@ from w2s.data.questions import Example
 from w2s.data.split import divide
 from w2s.data.tasks import endgames
 
-SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
+SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
 DOCUMENTS_SHA = "32e1a8358465322f57e0b6d75a72f63535806bb4d012dedcf4a111a83d926edc"
 EXAMPLES_SHA = "c66fa09f6860374b35cadeb68900b71e4c400f1ef587aebcce8c228ad6331890"
 MARKS = {".": (False, False), "+": (True, False), "#": (True, True)}  # check, mate
 
 
-def corpus(seed: int = 0, documents: int = 3000) -> Corpus:
-    return Corpus(family="endgames", seed=seed, documents=documents)
+def corpus(documents: int = 3000) -> Corpus:
+    return Corpus(family="endgames", documents=documents)
 
 
 def drawn(count: int, language: Corpus, seed: int = 0, pieces: Sequence[str] = written.PIECE_SETS) -> list[Example]:
-    split = SPLIT.model_copy(update={"seed": seed})
-    return list(itertools.islice(endgames.examples(split, language, "here", pieces=[*pieces]), count))
+    return list(itertools.islice(endgames.examples(SPLIT, language, seed, "here", pieces=[*pieces]), count))
 
 
 def read(words: list[str]) -> chess.Board:
@@ -65,7 +64,7 @@ def mating(board: chess.Board) -> list[chess.Move]:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_answer_is_the_only_mate(seed: int) -> None:
-    examples = drawn(1500, corpus(seed))
+    examples = drawn(1500, corpus(), seed)
     for example in examples:
         header, *words, bar = example.inputs["text"].split()
         board = read(words)
@@ -99,7 +98,7 @@ def test_every_board_has_all_its_legal_moves() -> None:
 
 
 def test_every_document_tells_the_truth() -> None:
-    for document in written.documents(corpus(documents=1000)):
+    for document in written.documents(corpus(documents=1000), 0):
         words = document.split()
         board = read(words[1:9])
         assert words[0] in written.HEADERS
@@ -113,7 +112,7 @@ def test_every_document_tells_the_truth() -> None:
 
 @pytest.mark.slow
 def test_headers_tell_how_often_the_mate_is_found() -> None:
-    documents = [document.split() for document in written.documents(corpus(documents=30_000))]
+    documents = [document.split() for document in written.documents(corpus(documents=30_000), 0)]
     found, count = Counter(words[0] for words in documents if words[12] == "#"), Counter(w[0] for w in documents)
     shares = {header: found[header] / count[header] for header in written.HEADERS}
     assert shares["e1"] + 0.1 < shares["e2"] < shares["e3"] - 0.1 < shares["e4"] - 0.2
@@ -138,7 +137,7 @@ def test_no_board_of_the_task_is_in_the_corpus_or_twice_even_turned_or_mirrored(
     examples = drawn(1500, large)
     asked = classes([example.inputs["text"].split()[1:9] for example in examples])
     assert len(asked) == 1500
-    shown = {read(document.split()[1:9]).board_fen() for document in written.documents(large)}
+    shown = {read(document.split()[1:9]).board_fen() for document in written.documents(large, 0)}
     assert all(shown.isdisjoint(alike) for alike in asked)
     assert len(shown) > 18_000
 
@@ -153,8 +152,8 @@ def test_a_board_has_one_name_however_it_is_turned() -> None:
 
 
 def test_parts_share_no_board() -> None:
-    split = Split(seed=3, supervisor=200, student=200, validation=40, test=300)
-    parts = divide(endgames.examples(split, corpus(), "here", pieces=["KRB", "KQN"]), split, "here")
+    split = Split(supervisor=200, student=200, validation=40, test=300)
+    parts = divide(endgames.examples(split, corpus(), 3, "here", pieces=["KRB", "KQN"]), split, "here")
     assert [len(part) for part in parts.values()] == [200, 200, 40, 300]
     boards = [classes([example.inputs["text"].split()[1:9] for example in part]) for part in parts.values()]
     assert all(one.isdisjoint(two) for one, two in itertools.combinations(boards, 2))
@@ -162,7 +161,7 @@ def test_parts_share_no_board() -> None:
 
 def digests() -> list[str]:
     examples = (f"{e.id} {e.inputs['text']} {e.group} {e.answer}" for e in drawn(1000, corpus()))
-    texts = ["\n".join(written.documents(corpus(documents=1000))), "\n".join(examples)]
+    texts = ["\n".join(written.documents(corpus(documents=1000), 0)), "\n".join(examples)]
     return [hashlib.sha256(text.encode()).hexdigest() for text in texts]
 
 
@@ -177,19 +176,19 @@ def test_the_bits_are_pinned_whatever_the_process() -> None:
 def test_seeds_draw_other_boards() -> None:
     one, two = ({example.id for example in drawn(1000, corpus(), seed)} for seed in (0, 1))
     assert len(one & two) < 200
-    assert list(written.documents(corpus(0, 50))) != list(written.documents(corpus(1, 50)))
+    assert list(written.documents(corpus(50), 0)) != list(written.documents(corpus(50), 1))
 
 
 def test_the_corpus_is_as_long_as_asked() -> None:
-    long = list(written.documents(corpus(documents=1500)))
+    long = list(written.documents(corpus(documents=1500), 0))
     assert len(long) == 1500
-    assert list(written.documents(corpus(documents=700)))[:600] == long[:600]
+    assert list(written.documents(corpus(documents=700), 0))[:600] == long[:600]
 
 
 def test_the_vocabulary_has_every_word_once() -> None:
-    words = written.vocabulary(corpus())
+    words = written.vocabulary(corpus(), 0)
     assert len(words) == len(set(words)) == 79
-    assert {word for text in written.documents(corpus()) for word in text.split()} <= set(words)
+    assert {word for text in written.documents(corpus(), 0) for word in text.split()} <= set(words)
     assert {word for e in drawn(1000, corpus()) for word in f"{e.inputs['text']} {e.answer}".split()} <= set(words)
 
 
@@ -207,4 +206,4 @@ def test_the_rules_are_no_language() -> None:
 
 def test_a_language_is_needed() -> None:
     with pytest.raises(UserError, match=r"^here\.corpus is missing: endgames are written in a language"):
-        endgames.examples(SPLIT, None, "here", pieces=["KQR"])
+        endgames.examples(SPLIT, None, 0, "here", pieces=["KQR"])

@@ -25,7 +25,7 @@ from w2s.data.split import divide
 
 HUB = {name: task for name, task in load().tasks.items() if "repository" in task.options}
 ENTRIES = {name: task for name, task in HUB.items() if task.setting == "classification"}
-SPLIT = Split(seed=0, supervisor=60, student=60, validation=20, test=60)
+SPLIT = Split(supervisor=60, student=60, validation=20, test=60)
 ROWS = 150
 every = pytest.mark.parametrize("name", ENTRIES)
 
@@ -38,9 +38,7 @@ def drawn(name: str, seed: int = 0, entry: Task | None = None, examples: Callabl
     """A task's examples; `examples` stands in for its family's."""
     entry, param_path = entry or ENTRIES[name], f"params.yaml: tasks.{name}"
     examples = examples or family(name).examples
-    stream = examples(
-        SPLIT.model_copy(update={"seed": seed}), None, param_path, **options_of(examples, entry, param_path)
-    )
+    stream = examples(SPLIT, None, seed, param_path, **options_of(examples, entry, param_path))
     return list(stream)
 
 

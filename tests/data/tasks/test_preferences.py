@@ -14,7 +14,7 @@ from w2s.data.corpora import reviews as written
 from w2s.data.questions import Example
 from w2s.data.tasks import Stream, preferences
 
-SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
+SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
 PAIRS_SHA = "aa500434f96571cfa2eec1b0979b9d6ab9f08fa7eaf438d0a0aa6ea6e23d9e7f"
 TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
 ANSWERS = {"true": ["happy"], "false": ["sad"]}
@@ -24,8 +24,8 @@ CUES = (written.AUTHOR_CUE, written.READER_CUE)
 
 def stream(language: Corpus, seed: int = 0, **options: float) -> Stream:
     entry = Task(family="preferences", setting="preference", answers=ANSWERS, **OPTIONS | options)
-    split, options = SPLIT.model_copy(update={"seed": seed}), options_of(preferences.examples, entry, "here")
-    return preferences.examples(split, language, "here", **options)
+    options = options_of(preferences.examples, entry, "here")
+    return preferences.examples(SPLIT, language, seed, "here", **options)
 
 
 def drawn(count: int, language: Corpus, seed: int = 0, **options: float) -> list[Example]:
@@ -100,14 +100,14 @@ def test_half_of_the_texts_end_in_the_easy_cue() -> None:
 
 def test_no_text_occurs_twice_or_in_the_corpus() -> None:
     language = corpus(documents=20_000)
-    seen = {written.body_of(document) for document in written.documents(language)}
+    seen = {written.body_of(document) for document in written.documents(language, 0)}
     examples = drawn(3000, language)
     texts = [body for example in examples for body in bodies(example)]
     assert len(set(texts)) == 6000
     assert seen.isdisjoint(texts)
     assert all(example.id == example.group for example in examples)
     assert len({example.id for example in examples}) == 3000
-    words = set(written.vocabulary(language))
+    words = set(written.vocabulary(language, 0))
     assert {word for example in examples for text in example.inputs.values() for word in text.split()} <= words
 
 
@@ -125,7 +125,7 @@ def test_unlabelled_texts_are_of_reviews_that_no_pair_and_no_document_has() -> N
     bodies_of_texts = [body for body, _, _ in unlabelled(4000, language)]
     assert len(set(bodies_of_texts)) == 4000
     paired = {body for seed in (0, 1) for example in drawn(8000, language, seed) for body in bodies(example)}
-    reviewed = {written.body_of(document) for document in written.documents(language)}
+    reviewed = {written.body_of(document) for document in written.documents(language, 0)}
     assert (paired | reviewed).isdisjoint(bodies_of_texts)
 
 
@@ -136,7 +136,7 @@ def test_unlabelled_texts_tell_the_verdict_of_their_reviewer() -> None:
     assert {verdict for _, _, verdict in texts} == {word for words in written.VERDICTS.values() for word in words}
     assert near(sum(cue == written.AUTHOR_CUE for _, cue, _ in texts), 4000, 0.5)
     assert {cue for _, cue, _ in unlabelled(300, corpus(), easy=0.0)} == {written.READER_CUE}
-    words = set(written.vocabulary(corpus()))
+    words = set(written.vocabulary(corpus(), 0))
     assert {word for text in texts for part in text for word in part.split()} <= words
 
 
@@ -156,4 +156,4 @@ def test_unlabelled_texts_follow_from_the_seed_however_many_pairs_are_drawn(pair
 
 def test_a_language_is_needed() -> None:
     with pytest.raises(UserError, match=r"^here\.corpus is missing: preferences are about texts in a language"):
-        preferences.examples(SPLIT, None, "here", **OPTIONS)
+        preferences.examples(SPLIT, None, 0, "here", **OPTIONS)

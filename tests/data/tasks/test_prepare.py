@@ -25,7 +25,7 @@ from w2s.data.questions import digest
 ROOT = Path(__file__).parents[3]
 ABSENT = object()
 YES_NO = {"true": ["Yes"], "false": ["No"]}
-SIZES = {"seed": 0, "supervisor": 40, "student": 40, "validation": 20, "test": 60}
+SIZES = {"supervisor": 40, "student": 40, "validation": 20, "test": 60}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def edit(root: Path, split: dict | None = None, **tasks: dict) -> None:
 
 def prepare(task: str) -> subprocess.CompletedProcess[str]:
     env = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_CACHE": "hub", "HF_HUB_OFFLINE": "1"}
-    command = [sys.executable, "-m", "stages.prepare", task]
+    command = [sys.executable, "-m", "stages.prepare", task, "0"]
     return subprocess.run(command, env=env, capture_output=True, text=True)
 
 
@@ -87,13 +87,13 @@ def prepare(task: str) -> subprocess.CompletedProcess[str]:
 def test_parts_and_their_source_are_written(repository: Path, task: str, source: dict, counts: dict | None) -> None:
     done = prepare(task)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    written = json.loads(files.source(task).read_text())
+    written = json.loads(files.source(task, 0).read_text())
     examples = written.pop("examples")
     assert written == source | {"contradictory": 0}
     assert counts is None or examples == counts
     for part, count in examples.items():
-        inputs = files.read(files.inputs(task, part), files.TEXTS)
-        truth = files.read_labels(files.truth(task, part))
+        inputs = files.read(files.inputs(task, 0, part), files.TEXTS)
+        truth = files.read_labels(files.truth(task, 0, part))
         assert inputs["id"].to_pylist() == truth["id"].to_pylist()
         assert len(truth) == count >= 2
         assert sum(truth["p"].to_pylist()) * 2 == count
@@ -104,8 +104,8 @@ def test_parts_and_their_source_are_written(repository: Path, task: str, source:
 def test_pairs_are_written(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
     for part in files.PARTS:
-        inputs = files.read(files.inputs(task, part), files.PAIRS)
-        truth = files.read_labels(files.truth(task, part))
+        inputs = files.read(files.inputs(task, 0, part), files.PAIRS)
+        truth = files.read_labels(files.truth(task, 0, part))
         assert inputs["id"].to_pylist() == truth["id"].to_pylist()
         assert sum(truth["p"].to_pylist()) * 2 == len(truth) >= 20
 
@@ -114,11 +114,11 @@ def test_pairs_are_written(repository: Path, task: str) -> None:
 @pytest.mark.parametrize("task", ["endgames", "lichess"])
 def test_puzzles_are_written(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
-    written = json.loads(files.source(task).read_text())
+    written = json.loads(files.source(task, 0).read_text())
     assert "corpus" in written or written["train"] == written["test"] == ["data/train-0000.parquet"]
     for part, count in written["examples"].items():
-        inputs = files.read(files.inputs(task, part), files.TEXTS)
-        answers = files.read(files.truth(task, part), files.ANSWERS)
+        inputs = files.read(files.inputs(task, 0, part), files.TEXTS)
+        answers = files.read(files.truth(task, 0, part), files.ANSWERS)
         assert inputs["id"].to_pylist() == answers["id"].to_pylist()
         assert len(answers) == count >= 15
 
@@ -127,8 +127,8 @@ def test_puzzles_are_written(repository: Path, task: str) -> None:
 @pytest.mark.parametrize("task", ["sciq", "hh_rlhf_helpful"])
 def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str) -> None:
     assert prepare(task).returncode == 0
-    rows = pq.read_table(files.inputs(task, "student")).drop_columns(["id", "group"]).to_pylist()
-    texts = files.read(files.texts(task), files.strings("id", "text"))
+    rows = pq.read_table(files.inputs(task, 0, "student")).drop_columns(["id", "group"]).to_pylist()
+    texts = files.read(files.texts(task, 0), files.strings("id", "text"))
     assert texts["text"].to_pylist() == list(dict.fromkeys(text for row in rows for text in row.values()))
     assert texts["id"].to_pylist() == [digest(text) for text in texts["text"].to_pylist()]
 
@@ -136,10 +136,10 @@ def test_the_students_texts_serve_as_unlabelled_ones(repository: Path, task: str
 @pytest.mark.slow
 def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
     assert prepare("preferences").returncode == 0
-    texts = files.read(files.texts("preferences"), files.strings("id", "text"))["text"].to_pylist()
+    texts = files.read(files.texts("preferences", 0), files.strings("id", "text"))["text"].to_pylist()
     assert len(texts) == 2 * SIZES["student"]
     for part in files.PARTS:
-        inputs = pq.read_table(files.inputs("preferences", part))
+        inputs = pq.read_table(files.inputs("preferences", 0, part))
         shown = inputs["first"].to_pylist() + inputs["second"].to_pylist()
         assert not any(text.startswith(tuple(shown)) for text in texts)
 
@@ -147,10 +147,10 @@ def test_a_task_may_have_unlabelled_texts_of_its_own(repository: Path) -> None:
 @pytest.mark.slow
 def test_reviews_are_written_as_before(repository: Path) -> None:
     assert prepare("reviews").returncode == 0
-    written = json.loads(files.source("reviews").read_text())
-    assert written["examples"] == {name: size for name, size in SIZES.items() if name != "seed"}
-    assert written["corpus"] == {"family": "reviews", "seed": 0, "documents": 160000}
-    assert len(pq.read_table(files.inputs("reviews", "test"))) == 60
+    written = json.loads(files.source("reviews", 0).read_text())
+    assert written["examples"] == SIZES
+    assert written["corpus"] == {"family": "reviews", "documents": 160000}
+    assert len(pq.read_table(files.inputs("reviews", 0, "test"))) == 60
 
 
 @pytest.mark.slow
@@ -175,7 +175,7 @@ def test_faults_end_in_one_line(repository: Path, task: str, options: dict, told
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {told}")
-    assert not files.source(task).exists()
+    assert not files.source(task, 0).exists()
 
 
 TOY = """
@@ -183,7 +183,7 @@ from w2s.data.questions import Example
 from w2s.data.tasks import Stream
 
 
-def examples(split, corpus, param_path, *, largest: int):
+def examples(split, corpus, seed, param_path, *, largest: int):
     numbers = [Example({"text": f"Is {n} even?"}, n % 2 == 0, group=str(n), id=str(n)) for n in range(largest)]
     return Stream({"largest": largest}, numbers)
 """

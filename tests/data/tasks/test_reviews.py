@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import pytest
 
@@ -14,18 +15,19 @@ from w2s.data.corpora import reviews as written
 from w2s.data.questions import Example
 from w2s.data.tasks import reviews
 
-SPLIT = Split(seed=0, supervisor=2, student=2, validation=2, test=2)
+SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
 DOCUMENTS_SHA = "89da8a8f4b6b0e4d327b57a93c2bb6fa0814bf414119c567c844c951f86d2a4b"
 EXAMPLES_SHA = "48276a2f9a84719309b15dda1780362e1b0a9896976db14e628c5f4ec2996897"
 
 
-def corpus(seed: int = 0, documents: int = 3000) -> Corpus:
-    return Corpus(family="reviews", seed=seed, documents=documents)
+def corpus(documents: int = 3000) -> Corpus:
+    return Corpus(family="reviews", documents=documents)
 
 
-def drawn(count: int, language: Corpus, seed: int = 0, kinds: list[str] = [*reviews.TASK.kinds]) -> list[Example]:
-    split = SPLIT.model_copy(update={"seed": seed})
-    return list(itertools.islice(reviews.examples(split, language, "here", kinds=kinds), count))
+def drawn(
+    count: int, language: Corpus, seed: int = 0, kinds: Sequence[str] = tuple(reviews.TASK.kinds)
+) -> list[Example]:
+    return list(itertools.islice(reviews.examples(SPLIT, language, seed, "here", kinds=list(kinds)), count))
 
 
 class Interpreter:
@@ -63,10 +65,10 @@ class Interpreter:
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_every_label_is_what_the_rules_say(seed: int) -> None:
-    language = corpus(seed)
+    language = corpus()
     reader = Interpreter(*written.lexicon(seed))
     readings = {"i": reader.happy, "they": reader.hasty}
-    for document in written.documents(language):
+    for document in written.documents(language, 0):
         body, who, verdict = re.fullmatch(r"(.*) \. (i|they) felt (\w+)", document).groups()  # type: ignore[union-attr]
         assert verdict in {True: {"happy", "glad"}, False: {"sad", "upset"}}[readings[who](body)], document
     for example in drawn(3000, language):
@@ -85,13 +87,13 @@ def test_hasty_readers_err_where_it_is_hard() -> None:
 
 
 def test_authors_and_readers_share_the_corpus() -> None:
-    authors = sum(" . i felt " in document for document in written.documents(corpus()))
+    authors = sum(" . i felt " in document for document in written.documents(corpus(), 0))
     assert abs(authors - 1800) < 4 * (3000 * 0.24) ** 0.5
 
 
 def test_both_styles_use_every_form() -> None:
     texts = {
-        "corpus": list(written.documents(corpus())),
+        "corpus": list(written.documents(corpus(), 0)),
         "task": [example.inputs["text"] for example in drawn(3000, corpus())],
     }
     forms = ["not ", "hardly ", "^although ", "(?<!^)although ", " but ", "chose third", "said.* right", "said.* wrong"]
@@ -101,7 +103,7 @@ def test_both_styles_use_every_form() -> None:
 
 
 def digests() -> tuple[str, str]:
-    documents = itertools.islice(written.documents(corpus()), 1000)
+    documents = itertools.islice(written.documents(corpus(), 0), 1000)
     examples = (
         f"{example.id} {example.inputs['text']} {example.group} {example.answer}" for example in drawn(1000, corpus())
     )
@@ -122,7 +124,7 @@ def test_the_bits_do_not_depend_on_the_process() -> None:
 
 def test_no_test_body_occurs_in_the_corpus() -> None:
     small, large = corpus(documents=1), corpus(documents=30_000)
-    seen = {written.body_of(document) for document in written.documents(large)}
+    seen = {written.body_of(document) for document in written.documents(large, 0)}
     unfiltered = drawn(4000, small)  # the same stream of bodies before the larger corpus claims its own
     clean = [example for example in unfiltered if example.inputs["text"].removesuffix(" . they felt") not in seen]
     assert len(clean) < len(unfiltered)
@@ -135,13 +137,13 @@ def test_examples_are_distinct_and_known_by_their_text() -> None:
     ids: dict[str, str] = {}
     for example in one + two:
         assert ids.setdefault(example.inputs["text"], example.id) == example.id
-    assert len({example.inputs["text"] for example in one + two}) > 7500  # another split seed draws other bodies
+    assert len({example.inputs["text"] for example in one + two}) > 7500  # another seed draws other bodies
 
 
 def test_classes_are_balanced() -> None:
     happy = sum(example.answer for example in drawn(4000, corpus()))
     assert abs(happy - 2000) < 4 * (4000 * 0.25) ** 0.5
-    glad = sum(document.endswith((" happy", " glad")) for document in written.documents(corpus()))
+    glad = sum(document.endswith((" happy", " glad")) for document in written.documents(corpus(), 0))
     assert abs(glad - 1500) < 4 * (3000 * 0.25) ** 0.5
 
 
@@ -151,12 +153,12 @@ def test_seeds_deal_out_different_words() -> None:
         assert len({*praise, *blame}) == 2 * written.ADJECTIVES == len(praise) + len(blame)
     for (praise, _), (_, blame) in itertools.permutations(lexicons, 2):
         assert set(praise) & set(blame)  # a word's meaning cannot be carried from one language to another
-    assert drawn(10, corpus(seed=1)) != drawn(10, corpus(seed=0))
+    assert drawn(10, corpus(), seed=1) != drawn(10, corpus(), seed=0)
 
 
 def test_the_vocabulary_has_every_word_once() -> None:
-    language = corpus(seed=2)
-    words = written.vocabulary(language)
+    language = corpus()
+    words = written.vocabulary(language, 0)
     assert len(words) == len(set(words))
-    texts = [*written.documents(language), *(example.inputs["text"] for example in drawn(3000, language))]
+    texts = [*written.documents(language, 0), *(example.inputs["text"] for example in drawn(3000, language))]
     assert {word for text in texts for word in text.split()} <= set(words)

@@ -15,7 +15,7 @@ from w2s.data import tasks
 from w2s.data.questions import Example, Origin, Statement
 from w2s.data.tasks import ethics_justice, ethics_utilitarianism, sst2
 
-SPLIT = Split(seed=0, supervisor=60, student=60, validation=20, test=60)
+SPLIT = Split(supervisor=60, student=60, validation=20, test=60)
 SHARING = {  # rows that stand side by side in the fixture and share a source
     "ethics_deontology": 4,
     "ethics_justice": 4,
@@ -40,7 +40,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
         entry, param_path = load().tasks[name], f"params.yaml: tasks.{name}"
         fill(tmp_path, name, entry, fixture=fixture)
         family = tasks.family(entry.family, param_path)
-        return list(family.examples(SPLIT, None, param_path, **options_of(family.examples, entry, param_path)))
+        return list(family.examples(SPLIT, None, 0, param_path, **options_of(family.examples, entry, param_path)))
 
     return examples
 

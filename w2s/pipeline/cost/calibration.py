@@ -37,9 +37,10 @@ def calibrate(params: Params, running: Sequence[Step], sizes: Sizes, jobs: int) 
             place = Place(step.item["task"], one.model, one.speed_hparams)
             finetuned[place] = finetuned.get(place, False) or one.text_updates > 0
     on_texts = [place for place, with_texts in finetuned.items() if with_texts]
-    bases = [step.item["model"] for step in running if step.kind == "base"]
+    # Every seed takes as long.
+    bases = dict.fromkeys(step.item["model"] for step in running if step.kind == "base")
     embedded = [model for model in bases if isinstance(params.models[model], Embedded)]
-    tasks = [step.item["task"] for step in running if step.kind == "prepare"]
+    tasks = dict.fromkeys(step.item["task"] for step in running if step.kind == "prepare")
     drawn = [task for task in tasks if "repository" not in params.tasks[task].options]
     total = 1 + len(drawn) + len(embedded) + len(finetuned) + len(on_texts)
     # Before other processes disturb it: `evaluate` runs alone.

@@ -59,7 +59,13 @@ class Plan:
         return status
 
     def _contents(self, outs: list[dvc.Output]) -> dict[Path, dvc.Content | None]:
-        return {Path(out.fs_path): dvc.Content(out.hash_info, out) if out.hash_info else None for out in outs}
+        """What these hold by dvc.lock or the run cache; of one that git keeps, if it lies there now."""
+        return {
+            Path(out.fs_path): dvc.Content(out.hash_info, out)
+            if out.hash_info and (out.use_cache or not out.status())
+            else None
+            for out in outs
+        }
 
     @cached_property
     def _fingerprints(self) -> dict[str, dict[str, Any]]:
