@@ -91,7 +91,7 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
         "student-simulated@reviews-random-errors-m-naive-0",
         "label-generation@endgames-chess-xs-0",
-        "method-generation@bootstrap",
+        "method-generation@bootstrap-0",
     } <= graph.keys()
     assert leaks(graph) == []
     assert leaks(edges(ROOT)) == []

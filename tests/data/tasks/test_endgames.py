@@ -21,8 +21,8 @@ from w2s.data.split import divide
 from w2s.data.tasks import endgames
 
 SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
-DOCUMENTS_SHA = "32e1a8358465322f57e0b6d75a72f63535806bb4d012dedcf4a111a83d926edc"
-EXAMPLES_SHA = "c66fa09f6860374b35cadeb68900b71e4c400f1ef587aebcce8c228ad6331890"
+DOCUMENTS_SHA = "668eea83c31a4697e0d751f6eb45bd32e947cc232650b539eb357518dbbf16ca"
+EXAMPLES_SHA = "14dd12d60e020d604f7cd6de689ff142c29c7b48ca2d41797ebdec139d6c5848"
 MARKS = {".": (False, False), "+": (True, False), "#": (True, True)}  # check, mate
 
 

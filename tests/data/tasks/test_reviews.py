@@ -16,8 +16,8 @@ from w2s.data.questions import Example
 from w2s.data.tasks import reviews
 
 SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
-DOCUMENTS_SHA = "89da8a8f4b6b0e4d327b57a93c2bb6fa0814bf414119c567c844c951f86d2a4b"
-EXAMPLES_SHA = "48276a2f9a84719309b15dda1780362e1b0a9896976db14e628c5f4ec2996897"
+DOCUMENTS_SHA = "aeae7ed0a5fcd82c5d5135a3ed1cb27927edf7972eb5d099289382d3af7fcd04"
+EXAMPLES_SHA = "41f82dbce3e25e6eb19346aac10b39dc4802c0e23f51c309eb504a615f9f6455"
 
 
 def corpus(documents: int = 3000) -> Corpus:
@@ -68,10 +68,10 @@ def test_every_label_is_what_the_rules_say(seed: int) -> None:
     language = corpus()
     reader = Interpreter(*written.lexicon(seed))
     readings = {"i": reader.happy, "they": reader.hasty}
-    for document in written.documents(language, 0):
+    for document in written.documents(language, seed):
         body, who, verdict = re.fullmatch(r"(.*) \. (i|they) felt (\w+)", document).groups()  # type: ignore[union-attr]
         assert verdict in {True: {"happy", "glad"}, False: {"sad", "upset"}}[readings[who](body)], document
-    for example in drawn(3000, language):
+    for example in drawn(3000, language, seed):
         body = example.inputs["text"].removesuffix(" . they felt")
         assert body != example.inputs["text"]
         assert example.answer == reader.happy(body), body
