@@ -15,8 +15,8 @@ from w2s.data.questions import Example
 from w2s.data.tasks import Stream, preferences
 
 SPLIT = Split(supervisor=2, student=2, validation=2, test=2)
-PAIRS_SHA = "aa500434f96571cfa2eec1b0979b9d6ab9f08fa7eaf438d0a0aa6ea6e23d9e7f"
-TEXTS_SHA = "d88439f2f60fbb71e850f00793c6d9314af2c749d1fbb11243288776a5339f2e"
+PAIRS_SHA = "364ea1e48724bd0a6ddf3e5f90167b7da19d03cff720f171301cce6e3e187d4e"
+TEXTS_SHA = "7ef9dbea92600f83f7c6a1995d2ed0bd815b313ce6bb73ef5c3fa56344059902"
 ANSWERS = {"true": ["happy"], "false": ["sad"]}
 OPTIONS = {"certainty": 0.88, "alike": 0.2, "easy": 0.5, "verdicts": True}
 CUES = (written.AUTHOR_CUE, written.READER_CUE)
