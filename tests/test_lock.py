@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from importlib.metadata import PackageNotFoundError, distribution, version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, version
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -62,3 +62,41 @@ def test_what_runs_here_is_what_is_locked() -> None:
             requirement = Requirement(line)
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 waiting.append(requirement.name)
+
+
+# Licences that ask more of who passes the package on than to keep its notice.
+COPYLEFT = {
+    "asyncssh": "EPL",
+    "certifi": "MPL",
+    "chess": "GPL",
+    "grandalf": "GPL",
+    "hypothesis": "MPL",
+    "orjson": "MPL",
+    "pathspec": "MPL",
+    "pygit2": "GPL",
+    "shtab": "MPL",
+    "tqdm": "MPL",
+}
+
+
+def licence(package: Distribution) -> str:
+    """All that a package says of its licence."""
+    metadata = package.metadata
+    classifiers = [line for line in metadata.get_all("Classifier") or [] if line.startswith("License ::")]
+    # Some give the licence's whole text.
+    said = [metadata.get("License-Expression") or "", (metadata.get("License") or "").partition("\n")[0], *classifiers]
+    return "; ".join(filter(None, said))
+
+
+def test_every_package_that_is_not_permissive_is_known_by_name() -> None:
+    """A new one is to be looked at, and README names those under the GPL."""
+    installed = {canonicalize_name(package.name): licence(package) for package in distributions()}
+    found = {
+        name: said.group()
+        for name in locked()
+        if (said := re.search("MPL|EPL|[AL]?GPL|EUPL|SSPL|CC-BY-(NC|SA)", installed.get(name, "")))
+        and "Apache-2.0 OR" not in installed[name]
+    }
+    assert found == COPYLEFT
+    readme = (ROOT / "README.md").read_text()
+    assert all(f"`{name}`" in readme for name, family in found.items() if family == "GPL")

@@ -16,7 +16,7 @@ def test_the_installed_command_is_the_modules_main() -> None:
     assert scripts == {"w2s": f"{command.__name__}:{command.main.__name__}"}
 
 
-@pytest.mark.parametrize("name", ["reproduce", "cost", "verdict", "claims"])
+@pytest.mark.parametrize("name", ["reproduce", "cost", "stages", "verdict", "claims"])
 def test_every_command_explains_itself(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

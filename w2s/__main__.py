@@ -44,6 +44,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_cost)
 
+    command = commands.add_parser("stages", help="list the kinds of stages, how many each has and what it waits for")
+    command.set_defaults(run=_stages)
+
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
     command.set_defaults(run=_verdict)
 
@@ -69,6 +72,12 @@ def _verdict(_: argparse.Namespace) -> int:
 
     arithmetic.pin([])  # as the stages do
     return verdict.run(environment())
+
+
+def _stages(_: argparse.Namespace) -> None:
+    from w2s.pipeline import kinds  # likewise
+
+    kinds.show()
 
 
 def _readme(_: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from copy import copy
 from pathlib import Path
 
 import psutil
@@ -68,6 +69,21 @@ class Pipeline:
     """A repository with this package and a small graph."""
 
     def __init__(self, path: Path) -> None:
+        self._enter(path)
+        self._make()
+
+    def at(self, path: Path) -> "Pipeline":
+        """The same in a folder that holds a copy."""
+        other = copy(self)
+        other._enter(path)
+        return other
+
+    def copy(self, path: Path) -> "Pipeline":
+        """A copy of all files, and of what ran."""
+        shutil.copytree(self.path, path, symlinks=True)
+        return self.at(path)
+
+    def _enter(self, path: Path) -> None:
         self.path = path
         self.environment = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -75,6 +91,9 @@ class Pipeline:
             "DVC_NO_ANALYTICS": "1",
             MARK: str(path),
         }
+
+    def _make(self) -> None:
+        path = self.path
         shutil.copytree(ROOT / "w2s", path / "w2s", ignore=shutil.ignore_patterns("__pycache__"))
         (path / "stages").mkdir()
         shutil.copy2(ROOT / "stages/__init__.py", path / "stages")

@@ -42,6 +42,8 @@ try:
     from dvc.stage.exceptions import StageCmdFailedError
     from dvc.stage.serialize import to_single_stage_lockfile
     from dvc.utils.serialize import dump_yaml, load_path, load_yaml, modify_yaml
+    from dvc_data.hashfile.db import HashFileDB
+    from dvc_data.hashfile.db.local import LocalHashFileDB
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.meta import Meta
     from dvc_data.hashfile.tree import Tree
@@ -60,7 +62,9 @@ def opened() -> Iterator[Repo]:
         with Repo(_wait_for_lock=True) as repo:
             yield repo
     except DvcException as error:
-        raise UserError(" ".join(str(error).split())) from None
+        found = " ".join(str(error).split())
+        advice = "; `git init` makes it one, or `dvc config --local core.no_scm true` lets it be without"
+        raise UserError(found + (advice if found.endswith("is not a git repository") else "")) from None
 
 
 def stages(repo: Repo) -> dict[str, Stage]:
@@ -81,9 +85,13 @@ def upstream(repo: Repo) -> dict[str, set[str]]:
 
 
 class Runner:
-    """Brings single stages up to date as `dvc repro --single-item` does, with dvc.yaml and dvc.lock read once."""
+    """Brings single stages up to date as `dvc repro --single-item` does, with dvc.yaml and dvc.lock read once.
+
+    What the cache holds is compared with its hash before it is used, since DVC trusts every file that is read-only.
+    """
 
     def __init__(self, repo: Repo) -> None:
+        LocalHashFileDB.check = HashFileDB.check  # type: ignore[method-assign]
         self.repo = repo
         known = load_file(repo, PROJECT_FILE).stages
         repo.stage.collect = lambda name, **_: [known[name]]
@@ -149,16 +157,16 @@ def _is_alive(process: int, noted: float) -> bool:
 
 
 def record(repo: Repo, entries: Mapping[str, dict[str, Any]]) -> None:
-    """Put entries into dvc.lock; those that dvc.yaml has stand in its order, then the others as they stood."""
-    if not entries:
-        return
+    """Put entries into dvc.lock; those that dvc.yaml has stand in its order, whatever ran when, then the others."""
     with repo.lock:
         lock: dict[str, Any] = load_yaml(LOCK_FILE) if Path(LOCK_FILE).exists() else {"schema": "2.0"}
-        recorded = lock.get("stages", {}) | entries
-        order = [name for name in stages(repo) if name in recorded]
-        lock["stages"] = {name: recorded[name] for name in dict.fromkeys([*order, *recorded])}
-        with atomic(Path(LOCK_FILE)) as temporary:
-            dump_yaml(str(temporary), lock)
+        before = lock.get("stages", {})
+        recorded = before | entries
+        order = [*dict.fromkeys([*(name for name in stages(repo) if name in recorded), *recorded])]
+        if entries or order != [*before]:
+            lock["stages"] = {name: recorded[name] for name in order}
+            with atomic(Path(LOCK_FILE)) as temporary:
+                dump_yaml(str(temporary), lock)
 
 
 # Looking ahead
