@@ -12,7 +12,7 @@ from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.params import Embedded
 from w2s.core.stage import run
-from w2s.models.checkpoints import pin
+from w2s.models.pin import pin
 from w2s.pretraining.pretrain import pretrain
 
 # Points of the loss curve that is kept.

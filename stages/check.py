@@ -14,7 +14,7 @@ from w2s.methods.compatibility import require_all
 def main() -> None:
     require_all(load())
     with files.atomic(Path("data/checked")) as temporary:
-        temporary.write_text("params.yaml is sound\n")
+        temporary.write_text("params.yaml is sound\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

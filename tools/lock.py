@@ -23,8 +23,9 @@ def main() -> None:
         packages = resolve(Path(folder))
     torch = [package for package in packages if of_torch(package)]
     rest = [package for package in packages if not of_torch(package)]
-    LOCK.write_text(HEADER.format("Everything but torch.") + "".join(rest))
-    TORCH_LOCK.write_text(HEADER.format("torch as PyPI has it, with CUDA's libraries on Linux.") + "".join(torch))
+    LOCK.write_text(HEADER.format("Everything but torch.") + "".join(rest), encoding="utf-8")
+    of_pypi = HEADER.format("torch as PyPI has it, with CUDA's libraries on Linux.")
+    TORCH_LOCK.write_text(of_pypi + "".join(torch), encoding="utf-8")
 
 
 def resolve(folder: Path) -> list[str]:
@@ -33,12 +34,14 @@ def resolve(folder: Path) -> list[str]:
     python = folder / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", UV], check=True)
     locked = folder / "locked.txt"
-    locked.write_text("".join(file.read_text() for file in (LOCK, TORCH_LOCK) if file.exists()))
+    locked.write_text(
+        "".join(file.read_text(encoding="utf-8") for file in (LOCK, TORCH_LOCK) if file.exists()), encoding="utf-8"
+    )
     command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "test", "--quiet", "--no-config"]
     # One version on every Python, where there is one for all: results depend on it.
     command += ["--universal", "--fork-strategy", "fewest", "--generate-hashes", "--no-header"]
     subprocess.run([*command, "--output-file", locked], cwd=ROOT, check=True)
-    return re.findall(r"^\S.*\n(?:\s.*\n)*", locked.read_text(), flags=re.MULTILINE)
+    return re.findall(r"^\S.*\n(?:\s.*\n)*", locked.read_text(encoding="utf-8"), flags=re.MULTILINE)
 
 
 def of_torch(package: str) -> bool:

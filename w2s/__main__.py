@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from w2s.core import arithmetic
-from w2s.core.errors import UserError
+from w2s.core.errors import ends_in_one_line
 from w2s.pipeline import ending, grids
 from w2s.pipeline.ending import Stopped
 from w2s.results import claims, verdict
@@ -16,10 +16,7 @@ def main() -> int:
     """Run the command named on the command line; its exit code."""
     arguments = _parser().parse_args()
     try:
-        return arguments.run(arguments) or 0
-    except UserError as error:
-        print("error:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
+        return ends_in_one_line(lambda: arguments.run(arguments))
     except Stopped as stop:
         print(stop, file=sys.stderr)
         return stop.code

@@ -38,6 +38,10 @@ FINETUNE = (
     "tune, lora, keep, epochs, batch_size, micro_batch, context, gradient_checkpointing, "
     "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads"
 )
+REPORTS = (
+    "must be a folder of its own in this repository, like reports/mine; benchmarks, code, data, docs, grids, models, "
+    "runs, stages, tests, tools, w2s are taken"
+)
 ONE_WORD = "must be one word of letters, digits, _ and -, a dash only between others"
 
 CONTENT = YAML(typ="safe", pure=True).load(COMMITTED.read_text())
@@ -203,6 +207,23 @@ def test_the_committed_parameters_load() -> None:
         ("grid.seeds", [-1], "grid.seeds.0: must be greater than or equal to 0 (found -1)"),
         ("split.seed", 2**31, "split.seed: must be less than 2147483648 (found 2147483648)"),
         ("evaluate.confidence", 1.0, "evaluate.confidence: must be less than 1 (found 1.0)"),
+        # folders in which something else lies, or that are outside
+        *(
+            ("grid.reports", name, f"grid.reports: {REPORTS} (found {name!r})")
+            for name in (
+                ".",
+                "..",
+                "../out",
+                "/tmp/out",
+                "~/out",
+                "data",
+                "models/mine",
+                "reports/",
+                "a/../data",
+                ".git",
+            )
+        ),
+        ("grid.reports", "", "grid.reports: must not be empty (found '')"),
         # references between entries
         (
             "grid.classification.weak",
@@ -297,6 +318,8 @@ def test_a_misspelt_key_is_reported_rather_than_the_one_it_leaves_missing(load_w
         (b"grid:\n\t- a\n", "not valid YAML in line 2 (found character '\\t' that cannot start any token)"),
         (b"a: 1\na: 2\n", 'not valid YAML in line 2 (found duplicate key "a" with value "2" (original value: "1"))'),
         (b"a: \x00\n", "not valid YAML (unacceptable character"),
+        (b"[" * 2000, "nested too deeply"),
+        (b"{a: " * 2000, "nested too deeply"),
         (b"\xff\xfe\x00a", "cannot be read ('utf-8' codec can't decode byte 0xff in position 0: invalid start byte)"),
     ],
 )

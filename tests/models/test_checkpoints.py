@@ -9,15 +9,16 @@ import pytest
 import torch
 import transformers.dynamic_module_utils
 from safetensors.torch import load_file
-from transformers import BertConfig, GPT2Config, LlamaConfig, OPTConfig, RobertaConfig
+from transformers import AutoModel, BertConfig, GPT2Config, LlamaConfig, OPTConfig, RobertaConfig
 
 from tests import hub
 from tests.conftest import hparams_with
 from w2s.core.errors import UserError
 from w2s.core.params import Hub
 from w2s.models.batches import pad_batch
-from w2s.models.checkpoints import MissingHeadError, is_encoder, load_tokenizer, max_context, pin, size, width
+from w2s.models.checkpoints import MissingHeadError, is_encoder, load_tokenizer, max_context, size, width
 from w2s.models.heads import ScalarHead
+from w2s.models.pin import pin
 from w2s.models.zero_shot import next_words
 
 TEXTS = ["the food was good", "a room is bad and the food is poor"]
@@ -63,7 +64,6 @@ def test_a_branch_is_pinned_to_its_commit_without_its_weights(cache: Path, tmp_p
         "hidden": 16,
         "layers": 3,
     }
-    assert model.encoder == (name == "bert")
     items = load_tokenizer(base)(TEXTS)["input_ids"]
     assert model(*pad_batch(items, 0)).shape == (2,)
 
@@ -108,7 +108,7 @@ def test_an_architecture_that_nobody_knows(cache: Path, tmp_path: Path) -> None:
 
 
 def test_an_encoder_without_words_can_be_tuned_but_not_asked(bert_folder: Path) -> None:
-    assert ScalarHead.load_base(bert_folder, hparams_with(), torch.Generator()).encoder
+    assert ScalarHead.load_base(bert_folder, hparams_with(), torch.Generator()).body
     with pytest.raises(MissingHeadError, match=r"weights are missing: cls.predictions"):
         next_words(bert_folder, TEXTS, ["good", "bad"], hparams_with(), 32)
 
@@ -133,9 +133,9 @@ def test_encoders_read_both_ways_and_the_rest_do_not() -> None:
 def test_width_and_context_of_odd_ones() -> None:
     assert width(OPTConfig(hidden_size=1024, word_embed_proj_dim=512)) == 512  # as opt-350m
     assert width(LlamaConfig(hidden_size=64)) == 64
-    assert max_context(RobertaConfig(max_position_embeddings=514, pad_token_id=1)) == 512
-    assert max_context(BertConfig()) == 512
-    assert max_context(GPT2Config(n_positions=1024)) == 1024
+    configs = [RobertaConfig(max_position_embeddings=514, pad_token_id=1), BertConfig(), GPT2Config(n_positions=1024)]
+    with torch.device("meta"):
+        assert [max_context(AutoModel.from_config(config)) for config in configs] == [512, 512, 1024]
 
 
 def test_size_is_counted_without_weights(gpt2_folder: Path) -> None:

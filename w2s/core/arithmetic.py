@@ -45,7 +45,7 @@ def is_portable(arguments: list[str], params: Path = Path("params.yaml")) -> boo
         families = {name: model["family"] for name, model in content["models"].items()}
         named = [families[word] for word in arguments if word in families]
         return "hub" not in named if named else any(families[name] != "hub" for name in content["grid"]["ladder"])
-    except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, AttributeError):
+    except (OSError, UnicodeDecodeError, YAMLError, LookupError, TypeError, AttributeError, RecursionError):
         # What is wrong with params.yaml is not for here to say.
         return True
 
@@ -54,4 +54,4 @@ def has_avx2() -> bool:
     """Whether this is an x86-64 processor that is known to have AVX2."""
     if platform.machine() not in ("x86_64", "AMD64") or not CPUINFO.exists():
         return False
-    return " avx2 " in CPUINFO.read_text()
+    return " avx2 " in CPUINFO.read_text(encoding="utf-8")

@@ -28,6 +28,11 @@ def read(path: str | Path) -> tuple[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
         raise UserError(f"{path}: not valid YAML{line} ({getattr(error, 'problem', error)})") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deeply") from None
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
+        # The parser's own faults, as with a directive amid the text.
+        raise UserError(f"{path}: not valid YAML ({error!r})") from None
 
 
 def load(path: str | Path = PARAMS) -> Params:

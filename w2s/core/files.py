@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from w2s.core.errors import UserError
+from w2s.core.errors import UserError, lacking
 
 T = TypeVar("T")
 
@@ -128,6 +128,8 @@ def _opened(path: Path, reader: Callable[[Path], T]) -> T:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        if lacking(error):
+            raise
         raise UserError(f"{path}: not a whole Parquet file; delete it and `dvc repro` again ({error})") from None
 
 
@@ -202,13 +204,15 @@ def read_json(path: Path) -> Any:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file (`dvc repro` makes it)") from None
     except (OSError, ValueError) as error:
+        if lacking(error):
+            raise
         raise UserError(f"{path}: not whole JSON; delete it and `dvc repro` again ({error})") from None
 
 
 def write_json(path: Path, content: Any) -> None:
     """Write readable JSON, whole or not at all."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def withdraw() -> None:

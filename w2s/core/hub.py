@@ -1,7 +1,7 @@
 """The Hugging Face hub: the files of one pinned repository, downloaded once or taken from the local cache."""
 
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from w2s.core.errors import UserError
@@ -25,6 +25,9 @@ def snapshot(
 
     name = f"{param_path}: {kind} {repository}"
     wanted = list(patterns)
+    for pattern in wanted:
+        if not pattern.strip() or PurePosixPath(pattern).is_absolute() or ".." in PurePosixPath(pattern).parts:
+            raise UserError(f"{name}: '{pattern}' must name files inside the repository, like data/train-*.parquet")
     try:
         folder = Path(
             snapshot_download(repository, repo_type=kind, revision=revision, allow_patterns=[*wanted, *optional])
@@ -50,11 +53,16 @@ def snapshot(
             "connect, unset HF_HUB_OFFLINE, or fill the cache on a machine that can: "
             f"hf download {repository} --repo-type {kind} --revision {revision}"
         ) from None
-    missing = [pattern for pattern in wanted if not any(folder.glob(pattern))]
+    missing = [pattern for pattern in wanted if not matching(folder, [pattern])]
     if missing:
         only = " (weights are read from safetensors files only)" if "safetensors" in missing[0] else ""
         raise UserError(f"{name} at {folder.name} has no file {missing[0]}{only}")
     return folder
+
+
+def matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """The files of a snapshot that match any of the patterns, sorted."""
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
 
 
 def _cause(error: BaseException) -> str:

@@ -6,6 +6,7 @@ their catalogues by `checks`. Options that belong to one task family, corpus or 
 own signature and checked by `options_of` where the function is looked up, so adding one touches no schema.
 """
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from pydantic import (
@@ -41,6 +42,26 @@ def _distinct(items: list[T]) -> list[T]:
 # Lists in which nothing occurs twice.
 DistinctList = Annotated[list[T], AfterValidator(_distinct)]
 NonEmptyList = Annotated[list[T], Field(min_length=1), AfterValidator(_distinct)]
+
+
+def _own_folder(name: str) -> str:
+    path = PurePosixPath(name)
+    if (
+        str(path) != name
+        or path.is_absolute()
+        or ".." in path.parts
+        or name[:1] in (".", "~")
+        or path.parts[0] in TAKEN
+    ):
+        raise ValueError(
+            f"must be a folder of its own in this repository, like reports/mine; {', '.join(TAKEN)} are taken"
+        )
+    return name
+
+
+# What stages and sources lie in: DVC empties the folder of an output.
+TAKEN = ("benchmarks", "code", "data", "docs", "grids", "models", "runs", "stages", "tests", "tools", "w2s")
+OwnFolder = Annotated[Word, AfterValidator(_own_folder)]
 
 
 def _all_or_none(block: M, *names: str) -> M:
@@ -93,7 +114,7 @@ class Simulated(Strict):
 class Grid(Strict):
     """What is run: a block of cells for each setting, every one under every seed."""
 
-    reports: Word = Field(description="folder for results, figures and report")
+    reports: OwnFolder = Field(description="folder for results, figures and report")
     ladder: NonEmptyList[Name] = Field(description="base models to make or fetch; those of one family by rising size")
     seeds: NonEmptyList[Seed] = Field(description="finetuning seeds")
     classification: Block

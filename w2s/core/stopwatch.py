@@ -29,7 +29,7 @@ class Stopwatch(ContextDecorator):
     def report(self) -> None:
         """Write the seconds to the file that the environment names, if it names one."""
         if file := os.environ.get(FILE):
-            Path(file).write_text(str(self.seconds))
+            Path(file).write_text(str(self.seconds), encoding="utf-8")
 
 
 compute = Stopwatch()  # training and prediction of this process

@@ -10,11 +10,9 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, create_model
 from pydantic_core import ErrorDetails
 
-from w2s.core.errors import UserError, unknown
+from w2s.core.errors import UserError, shortened, unknown
 
 M = TypeVar("M", bound=BaseModel)
-
-LONGEST = 80  # characters of a refused value that an error shows
 
 # pydantic's messages, where they are not in a user's words.
 MESSAGES = {
@@ -91,7 +89,7 @@ def validate(schema: type[M], content: Any, param_path: str) -> M:
 def _user_error(schema: type[BaseModel], fault: ErrorDetails, param_path: str) -> UserError:
     """One of pydantic's errors as a line for the user."""
     keys, allowed = _locate(schema, fault["loc"])
-    key = ".".join(keys) or "top level"
+    key = ".".join(shortened(key) for key in keys) or "top level"
     match fault["type"]:
         case "extra_forbidden":
             return unknown(f"{param_path}: {key}", keys[-1], allowed)
@@ -113,8 +111,7 @@ def _user_error(schema: type[BaseModel], fault: ErrorDetails, param_path: str) -
 def _shortened(value: Any) -> str:
     if value is None:
         return "nothing"
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return shortened(repr(value))
 
 
 def _locate(schema: type[BaseModel], location: tuple[int | str, ...]) -> tuple[list[str], list[str]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from w2s.core.errors import UserError
-from w2s.core.hub import snapshot
+from w2s.core.hub import matching, snapshot
 from w2s.core.params import Corpus, NonEmptyList, Split, Word
 from w2s.data.questions import Example, Origin, Puzzle, Question, digest
 from w2s.data.sources import Row, shuffled_rows
@@ -63,10 +63,7 @@ def read_hub(
     }
     every = [pattern for several in patterns.values() for pattern in several]
     folder = snapshot("dataset", files.repository, files.revision, every, param_path)
-    paths = {
-        origin: sorted({path for pattern in several for path in folder.glob(pattern)})
-        for origin, several in patterns.items()
-    }
+    paths = {origin: matching(folder, several) for origin, several in patterns.items()}
     names = {origin: [path.relative_to(folder).as_posix() for path in found] for origin, found in paths.items()}
     source = {
         "repository": files.repository,
@@ -130,7 +127,7 @@ def _contradictory(questions: Questions, paths: Mapping[Origin, Sequence[Path]],
     found: set[str] = set()
     for several in paths.values():
         for row in shuffled_rows(several, random.Random(0), param_path):
-            with _faults_named(several, param_path):
+            with _faults_named(row, several, param_path):
                 asked = list(questions(row))
                 if any(isinstance(question, Puzzle) for question in asked):
                     return set()
@@ -146,16 +143,18 @@ def _all_examples(
     for origin, several in paths.items():
         rng = random.Random(f"tasks/{STREAM[origin]}/{seed}")
         for row in shuffled_rows(several, rng, param_path):
-            with _faults_named(several, param_path):
+            with _faults_named(row, several, param_path):
                 examples = [example for question in questions(row) for example in question.examples(rng)]
             yield from (replace(example, origin=origin) for example in examples)
 
 
 @contextmanager
-def _faults_named(several: Sequence[Path], param_path: str) -> Iterator[None]:
-    """What goes wrong with a row becomes a `UserError` that names the file."""
+def _faults_named(row: Row, several: Sequence[Path], param_path: str) -> Iterator[None]:
+    """What goes wrong with a row becomes a `UserError` that names the file and the row, by its first column."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
-        raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}") from None
+        column, value = next(iter(row.items()))
+        name = f"the row whose {column} is {str(value)[:80]!r}"
+        raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}, in {name}") from None

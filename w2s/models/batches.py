@@ -20,7 +20,8 @@ def encode(
 ) -> list[list[int]]:
     """Each text's token ids, special tokens among them; of a text over `max_tokens`, the `keep` of it.
 
-    Special tokens stay whichever end is cut off. The tokenizer itself is left as it was.
+    Special tokens stay whichever end is cut off. The tokenizer itself is left as it was. Raises `UserError` for a text
+    that has no token.
     """
     before = tokenizer.truncation_side
     tokenizer.truncation_side = TRUNCATED[keep]
@@ -28,6 +29,9 @@ def encode(
         ids: Any = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
     finally:
         tokenizer.truncation_side = before
+    for text, tokens in zip(texts, ids, strict=True):
+        if not tokens:
+            raise UserError(f"the text {text!r} has not one token, so nothing of it can be read; leave it out")
     return ids
 
 

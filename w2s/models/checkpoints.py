@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     MODEL_FOR_MASKED_LM_MAPPING,
     AutoConfig,
@@ -16,60 +17,45 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from w2s.core import files, hub
-from w2s.core.errors import UserError
-from w2s.core.params import Hub
+from w2s.core import hub
+from w2s.core.errors import UserError, lacking
 
 # Stands for the weights of a hub model, which stay in the hub's own cache.
 PIN = "hub.json"
 CONFIG = ["config.json"]
 WEIGHTS = ["config.json", "model*.safetensors"]
-TOKENIZER = ["model.safetensors.index.json", "tokenizer*", "vocab*", "merges.txt", "*tokens*.json", "*.model"]
+# Of every kind that a tokenizer is read from, its own code (`trust_remote_code`) included.
+TOKENIZER = ["*.json", "*.txt", "*.model", "*.tiktoken", "*.tokenizer", "*.jinja", "*.codes", "*.spm"]
 
 
 class MissingHeadError(UserError):
     """A checkpoint that has no weights for what it was opened as, say a language model."""
 
 
-def pin(model: Hub, param_path: str, folder: Path) -> None:
-    """Fetch a hub model's files into the hub's cache and write its exact commit and its size to `folder`.
-
-    Raises `UserError`, with `param_path`, for a model that cannot be opened.
-    """
-    commit = hub.snapshot("model", model.repository, model.revision, CONFIG, param_path).name
-    pinned = {"repository": model.repository, "commit": commit, "trust_remote_code": model.trust_remote_code}
-    _fetched(pinned, param_path)
-    files.write_json(folder / PIN, pinned)
-    try:
-        # A fault shows here, not in a later stage.
-        opened(AutoTokenizer, folder)
-        files.write_json(folder / PIN, pinned | size(folder))
-    except UserError as error:
-        own_code = "trust_remote_code" in str(error)
-        advice = "it runs code of its own: read it, then set trust_remote_code: true"
-        advice = advice if own_code else str(error.__cause__)
-        raise UserError(f"{param_path}: {model.repository} cannot be opened: {advice[:200]}") from None
-
-
 def size(folder: Path) -> dict[str, int]:
     """Number of weights of the body, its width and its number of layers; no weights are loaded."""
-    config = opened(AutoConfig, folder)
-    with torch.device("meta"):
-        body = AutoModel.from_config(config, trust_remote_code=trusted(folder))
+    body = without_pooler(skeleton(folder))
     return {
-        "parameters": sum(parameter.numel() for parameter in without_pooler(body).parameters()),
-        "hidden": width(config),
-        "layers": config.get_text_config().num_hidden_layers,
+        "parameters": sum(parameter.numel() for parameter in body.parameters()),
+        "hidden": width(body.config),
+        "layers": body.config.get_text_config().num_hidden_layers,
     }
+
+
+def skeleton(folder: Path) -> PreTrainedModel:
+    """The body without weights, on PyTorch's meta device."""
+    with torch.device("meta"):
+        return AutoModel.from_config(opened(AutoConfig, folder), trust_remote_code=trusted(folder))
 
 
 def without_pooler(body: PreTrainedModel) -> PreTrainedModel:
     """The body without a pooler, which is never used here.
 
-    Many encoders' checkpoints lack one; it would be random, and so would the saved bits.
+    Many encoders' checkpoints lack one; it would be random, and so would the saved bits. Some bodies call theirs
+    without asking whether they have one, and so it becomes a pooler without weights.
     """
     if getattr(body, "pooler", None) is not None:
-        body.register_module("pooler", None)
+        body.pooler = nn.Identity()
     return body
 
 
@@ -80,12 +66,20 @@ def width(config: PretrainedConfig) -> int:
     return getattr(text, "word_embed_proj_dim", text.hidden_size)
 
 
-def max_context(config: PretrainedConfig) -> float:
+def max_context(body: PreTrainedModel) -> float:
     """The most tokens that a model can read; infinite where positions are not limited."""
-    text = config.get_text_config()
-    # RoBERTa's positions start after that of padding.
-    unused = text.pad_token_id + 1 if "roberta" in text.model_type else 0
-    return getattr(text, "max_position_embeddings", math.inf) - unused
+    # XLNet says -1 for no limit.
+    limit = max(getattr(body.config.get_text_config(), "max_position_embeddings", None) or 0, 0) or math.inf
+    # A table of positions with a place for padding is read from behind that place on (RoBERTa and its kin).
+    tables = [module for name, module in body.named_modules() if "position" in name.rpartition(".")[2]]
+    offset = [table for table in tables if getattr(table, "padding_idx", None) is not None]
+    return min([limit, *(table.num_embeddings - table.padding_idx - 1 for table in offset)])
+
+
+def padding(tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> int:
+    """The token id that fills up batches. It is masked, so any one will do that the embedding has."""
+    pad = tokenizer.pad_token_id
+    return pad if pad is not None and pad < getattr(config.get_text_config(), "vocab_size", math.inf) else 0
 
 
 def is_encoder(config: PretrainedConfig) -> bool:
@@ -107,7 +101,7 @@ def opened(
     `options` go to `from_pretrained`. Raises `UserError` for a missing or damaged model, `MissingHeadError` for one
     that lacks the head that `auto` asks for.
     """
-    source = _fetched(_record(folder), str(folder)) if (folder / PIN).is_file() else folder
+    source = fetched(_record(folder), str(folder)) if (folder / PIN).is_file() else folder
     if not (source / "config.json").is_file():
         raise UserError(f"{folder}: no model here (`dvc repro` makes it)")
     options |= {"local_files_only": True, "trust_remote_code": trusted(base or folder)}
@@ -117,12 +111,18 @@ def opened(
         options |= {"dtype": dtype, "use_safetensors": True, "output_loading_info": True}
         model, report = auto.from_pretrained(source, **options)
     except Exception as error:
+        if lacking(error):
+            raise
+        if auto is not AutoModel and "Unrecognized configuration class" in str(error):
+            raise MissingHeadError(f"{folder}: its architecture has no {auto.__name__}") from None
         # Third-party parsers fail in whatever way the damage leads them to.
         raise damaged(folder, error) from error
     missing = sorted(key for key in report["missing_keys"] if not key.startswith("pooler."))
     if missing:
-        message = f"weights are missing: {missing[0]} and {len(missing) - 1} more"
-        raise damaged(folder, ValueError(message)) if auto is AutoModel else MissingHeadError(f"{folder}: {message}")
+        fault = ValueError(f"weights are missing: {missing[0]} and {len(missing) - 1} more")
+        if auto is not AutoModel:
+            raise MissingHeadError(f"{folder}: {fault}")
+        raise damaged(folder, fault) from fault
     return model
 
 
@@ -136,7 +136,7 @@ def damaged(folder: Path, error: Exception) -> UserError:
     return UserError(f"{folder}: damaged model; delete it and `dvc repro` again ({error})")
 
 
-def _fetched(pinned: dict[str, Any], param_path: str) -> Path:
+def fetched(pinned: dict[str, Any], param_path: str) -> Path:
     """The files of a pinned model in the hub's cache, fetched if need be."""
     code = ["*.py"] if pinned["trust_remote_code"] else []
     return hub.snapshot("model", pinned["repository"], pinned["commit"], WEIGHTS, param_path, optional=TOKENIZER + code)
@@ -145,7 +145,7 @@ def _fetched(pinned: dict[str, Any], param_path: str) -> Path:
 def _record(folder: Path) -> dict[str, Any]:
     """What a folder's pin says."""
     try:
-        record = json.loads((folder / PIN).read_text())
+        record = json.loads((folder / PIN).read_text(encoding="utf-8"))
         return {key: record[key] for key in ("repository", "commit", "trust_remote_code")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise damaged(folder, error) from None

@@ -27,7 +27,7 @@ def memory() -> int:
     """
     if device().type == "cuda":
         return int(0.9 * torch.cuda.get_device_properties(device()).total_memory)
-    limit = CGROUP.read_text().strip() if CGROUP.exists() else "max"
+    limit = CGROUP.read_text(encoding="utf-8").strip() if CGROUP.exists() else "max"
     total = psutil.virtual_memory().total
     return min(total, total if limit == "max" else int(limit)) // 2
 

@@ -17,6 +17,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from w2s.core.errors import lacking
 from w2s.core.params import Finetune
 from w2s.models import hardware, memory, tuning
 from w2s.models.batches import Budget
@@ -123,6 +124,8 @@ class Head(nn.Module):
             model.load_state_dict(tuned, strict=False)
             return model
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            if lacking(error):
+                raise
             raise damaged(folder, error) from None
 
 
@@ -141,7 +144,6 @@ class ScalarHead(Head):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         super().__init__(without_pooler(body), hparams, rng, folder, head)
-        self.encoder = is_encoder(body.config)
         # Features fp32 [hidden] by the bytes of a text's token ids; none where the body learns.
         self.feature_cache: dict[bytes, Tensor] | None = {} if hparams.tune == "head" else None
 
@@ -160,24 +162,16 @@ class ScalarHead(Head):
         Where only the head learns, the body is frozen: it reads each text once, and its features are kept.
         """
         if self.feature_cache is None:
-            return self._hidden_state(input_ids, attention_mask)
+            return text_state(self.body, input_ids, attention_mask)
         rows = zip(input_ids.cpu(), attention_mask.bool().cpu(), strict=True)
         texts = [ids[real].numpy().tobytes() for ids, real in rows]
         new = {text: index for index, text in enumerate(texts) if text not in self.feature_cache}
         if new:
             rows_of_new = list(new.values())
             with torch.no_grad():
-                features = self._hidden_state(input_ids[rows_of_new], attention_mask[rows_of_new]).float().cpu()
+                features = text_state(self.body, input_ids[rows_of_new], attention_mask[rows_of_new]).float().cpu()
             self.feature_cache.update(zip(new, features, strict=True))
         return torch.stack([self.feature_cache[text] for text in texts]).to(input_ids.device)
-
-    def _hidden_state(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        cache = {} if self.encoder else {"use_cache": False}
-        hidden = self.body(input_ids=input_ids, attention_mask=attention_mask, **cache).last_hidden_state
-        positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
-        # The first real token of an encoder, else the last one.
-        position = attention_mask.argmax(dim=1) if self.encoder else (attention_mask * positions).argmax(dim=1)
-        return hidden[torch.arange(len(position), device=position.device), position]
 
 
 class LanguageHead(Head):
@@ -216,6 +210,19 @@ class LanguageHead(Head):
         config = GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=filler, eos_token_id=end)
         ids = self.body.generate(input_ids=input_ids, attention_mask=attention_mask, generation_config=config)
         return ids[:, input_ids.shape[1] :]
+
+
+def text_state(body: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+    """A text's own hidden state [batch, hidden], of token ids and mask, both [batch, length].
+
+    That is the last real token's, or an encoder's of the first real token.
+    """
+    encoder = is_encoder(body.config)
+    cache = {} if encoder else {"use_cache": False}
+    hidden = body(input_ids=input_ids, attention_mask=attention_mask, **cache).last_hidden_state
+    positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
+    position = attention_mask.argmax(dim=1) if encoder else (attention_mask * positions).argmax(dim=1)
+    return hidden[torch.arange(len(position), device=position.device), position]
 
 
 def without_dropout(config: PretrainedConfig) -> PretrainedConfig:

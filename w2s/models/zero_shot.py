@@ -11,7 +11,7 @@ from w2s.core.params import Finetune
 from w2s.core.stopwatch import compute
 from w2s.models import hardware, memory
 from w2s.models.batches import Budget, encode, pad_batch
-from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, width
+from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, padding, width
 
 
 @compute
@@ -45,7 +45,7 @@ def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune
 
     def attempt() -> None:
         for batch in budget.micro_batches([len(item) for item in items]):
-            ids, mask = pad_batch([items[index] for index in batch], tokenizer.pad_token_id or 0, model.device)
+            ids, mask = pad_batch([items[index] for index in batch], padding(tokenizer, model.config), model.device)
             rows = torch.arange(len(batch), device=model.device)
             if encoder:
                 logits = model(input_ids=ids, attention_mask=mask).logits

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -52,12 +53,18 @@ except (ImportError, AttributeError) as error:
 
 __all__ = ["Dependency", "DvcException", "Output", "Repo", "Stage"]
 
+CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 Key = tuple[str, ...]  # a place in a folder
 
 
 @contextmanager
 def opened() -> Iterator[Repo]:
     """The repository here. DVC's own errors become a `UserError`."""
+    if CONFLICT.search(Path(LOCK_FILE).read_text(encoding="utf-8") if Path(LOCK_FILE).is_file() else ""):
+        raise UserError(
+            f"{LOCK_FILE} holds a merge conflict: take one side whole (`git checkout --ours {LOCK_FILE}`), then rerun: "
+            "stages that differ come from the run cache or are computed anew"
+        )
     try:
         with Repo(_wait_for_lock=True) as repo:
             yield repo

@@ -44,7 +44,7 @@ def alone(path: Path = LOCK) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{path.read_text()} already runs here; wait for it to end, or stop it") from None
+            raise UserError(f"{path.read_text(encoding='utf-8')} already runs here; wait for it to end, or stop it") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()

@@ -15,6 +15,7 @@ from typing import Any
 
 from tqdm import tqdm
 
+from w2s.core import checks
 from w2s.core.errors import UserError
 from w2s.pipeline import dvc, workers
 
@@ -28,6 +29,8 @@ def reproduce(jobs: int) -> None:
     Raises `UserError` after showing the failed stage's own last words.
     """
     start = time.perf_counter()
+    # DVC would say at length what is wrong there.
+    checks.load()
     with dvc.opened() as repo:
         dvc.release_locks(repo)
         upstream = dvc.upstream(repo)
@@ -38,7 +41,9 @@ def reproduce(jobs: int) -> None:
         print(error, file=sys.stderr)
         raise UserError("a stage failed; what it said stands above. Finished stages are kept") from None
     except BrokenProcessPool:
-        raise UserError("a process was killed, perhaps for want of memory. Finished stages are kept") from None
+        raise UserError(
+            "a process was killed, perhaps for want of memory: try --jobs 1. Finished stages are kept"
+        ) from None
     finally:
         with dvc.opened() as repo:
             dvc.record(repo, entries)

@@ -222,7 +222,7 @@ def _read_run(folder: Path, read: AnswerReader) -> TrainingRun:
         raise UserError(f"{path}: holds no prediction")
     answers = [read(table.filter(pc.equal(table["step"], step)), path) for step in steps]
     try:
-        parameters = int(json.loads((folder / "run.json").read_text())["parameters"])
+        parameters = int(json.loads((folder / "run.json").read_text(encoding="utf-8"))["parameters"])
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(f"{folder / 'run.json'}: not a run's record with its number of parameters") from None
     return TrainingRun(folder, steps, np.stack(answers), parameters)

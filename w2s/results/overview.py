@@ -55,7 +55,7 @@ def _rows(path: Path) -> list[Row]:
             rows = list(reader)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist, so there are no results yet: run `dvc repro` first") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     # csv fills a row of too few fields with None, and puts those too many under the key None.
     whole = all(None not in row and None not in row.values() for row in rows)

@@ -195,7 +195,7 @@ def _yaml(text: bytes, name: str) -> Any:
     try:
         # The loader in C: the lock file of a large grid is long.
         return yaml.load(text, yaml.CSafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, RecursionError):
         raise UserError(f"{name}: not YAML") from None
 
 

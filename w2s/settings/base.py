@@ -11,17 +11,18 @@ import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
-from transformers import AutoConfig
 
 from w2s.core import files
 from w2s.core.determinism import prepare_torch
+from w2s.core.errors import UserError
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Finetune, Params
 from w2s.core.stopwatch import compute
 from w2s.models import hardware
-from w2s.models.checkpoints import load_tokenizer, max_context, opened
+from w2s.models.checkpoints import load_tokenizer, max_context, padding, skeleton
 from w2s.models.heads import Head
 
+KINDS = {"p": "probabilities", "answer": "answers in words"}
 PROBED = 1000  # test examples whose features are kept
 Item = Any  # an encoded example: what `encode` makes of one; only its own setting looks inside
 LossFunction = Callable[[Tensor, Tensor, float], Tensor]  # outputs, targets, progress in [0, 1) → mean loss
@@ -56,9 +57,9 @@ class Setting(ABC):
         prepare_torch(self.hparams.threads)
         self.tokenizer = load_tokenizer(self.base)
         # Opened once: for a hub model this asks the hub's cache.
-        self.model_context = max_context(opened(AutoConfig, self.base))
-        # Padding is masked, so any id will do.
-        self.pad = self.tokenizer.pad_token_id or 0
+        body = skeleton(self.base)
+        self.model_context = max_context(body)
+        self.pad = padding(self.tokenizer, body.config)
 
     @classmethod  # noqa: B027
     def check(cls, hparams: Finetune) -> None:
@@ -82,7 +83,12 @@ class Setting(ABC):
     def read(self, inputs: Path, labels: Path, weak: bool = False) -> Examples:
         """Inputs with their labels, true or weak, joined by id."""
         table = files.read(inputs, self.INPUTS)
-        return Examples(table, files.aligned(files.read_labels(labels), table["id"], labels), weak)
+        found = files.read_labels(labels)
+        if files.answer_column(found) != files.answer_column(self.LABELS):
+            raise UserError(
+                f"{labels}: holds {KINDS[files.answer_column(found)]}, which {self.task_name} does not ask for"
+            )
+        return Examples(table, files.aligned(found, table["id"], labels), weak)
 
     def label(self, model: Any, inputs: pa.Table, out: Path) -> np.ndarray:
         """The model's answers [N] to these inputs, also written to `out`."""

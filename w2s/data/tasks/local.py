@@ -97,7 +97,9 @@ def _path(name: str, param_path: str) -> Path:
     if not Path(os.path.abspath(name)).is_relative_to(FOLDER.absolute()):
         raise UserError(f"{param_path}: '{name}' must lie under {FOLDER}/, where a change to it is noticed")
     if not Path(name).is_file():
-        raise UserError(f"{param_path}: no file '{name}'")
+        untracked = ".dvc" in Path.cwd().parts
+        hint = ": in an experiment of --temp or --queue is only what git tracks, so `git add` it first" * untracked
+        raise UserError(f"{param_path}: no file '{name}'{hint}")
     return Path(name)
 
 

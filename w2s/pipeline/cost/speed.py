@@ -173,7 +173,7 @@ class Bench:
         pin = files.bases(self.params.grid.seeds[0]) / place.model / PIN
         shape = _usual_shape(model.parameters)
         if pin.exists():
-            pinned = json.loads(pin.read_text())
+            pinned = json.loads(pin.read_text(encoding="utf-8"))
             shape = {name: pinned[name] for name in shape}
         notes = []
         try:
