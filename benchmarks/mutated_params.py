@@ -30,15 +30,16 @@ JUNK: list[Any] = [
 LINES = ["", "\t- a", "? b", "&a [*a]", "<<: *b", "%YAML 9.9", "--- a", "!!python/object:os.system {}", "[" * 2000]
 
 
-KEPT = {"models": ["xs", "s", "m", "l", "gpt2"], "tasks": ["reviews", "preferences", "endgames", "sciq"]}
+KEPT = {"models": ["gpt2"], "tasks": ["reviews", "preferences", "sciq"]}  # beside the ladder
 
 
 def main() -> int:
     count, seed = (int(word) for word in (*sys.argv[1:], *["1000", "0"][len(sys.argv) - 1 :]))
     rng = random.Random(seed)
     content = read(PARAMS)[1]
-    for catalogue in ("models", "tasks"):
-        content[catalogue] = {name: content[catalogue][name] for name in KEPT[catalogue]}
+    KEPT["models"] += content["grid"]["ladder"]
+    for catalogue, names in KEPT.items():
+        content[catalogue] = {name: content[catalogue][name] for name in names}
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(count):

@@ -242,6 +242,16 @@ def test_malformed_name(client: Client, name: str) -> None:
     assert "owner/name" in message
 
 
+@pytest.mark.parametrize("pattern", ["", " ", "/etc/passwd", "../*", "default/../../*", "default/.."])
+def test_patterns_that_lead_out_of_the_repository(client: Client, pattern: str) -> None:
+    message = client.refusal("lab/rows", "main", (pattern,), "dataset")
+    assert f"'{pattern}' must name files inside the repository" in message
+
+
+def test_a_folder_is_no_file(client: Client) -> None:
+    assert "has no file default" in client.refusal("lab/rows", "main", ("default",), "dataset")
+
+
 def test_weights_that_are_not_safetensors(client: Client) -> None:
     message = client.refusal("lab/pickled")
     assert f"model lab/pickled at {COMMIT} has no file model*.safetensors" in message

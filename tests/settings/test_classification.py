@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForMaskedLM
 
 from tests.conftest import HPARAMS, setting_of
+from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.files import TEXTS
 from w2s.models.checkpoints import load_tokenizer
@@ -31,6 +32,19 @@ def test_it_is_found_by_name(embedded_folder: Path) -> None:
     assert isinstance(setting_of(embedded_folder), Classification)
     with pytest.raises(UserError, match=r"^params.yaml: tasks.mine.setting: unknown name 'clasification' .*; did you"):
         setting_of(embedded_folder, "clasification")
+
+
+def test_answers_in_words_are_no_labels(embedded_folder: Path, tmp_path: Path) -> None:
+    files.write(tmp_path / "inputs.parquet", TEXTS, dict(zip(FOOD.column_names, FOOD.columns, strict=True)))
+    files.write(tmp_path / "labels.parquet", files.ANSWERS, {"id": FOOD["id"], "answer": ["yes"] * len(FOOD)})
+    with pytest.raises(UserError, match=r"labels.parquet: holds answers in words, which are no labels of mine"):
+        setting_of(embedded_folder).read(tmp_path / "inputs.parquet", tmp_path / "labels.parquet")
+
+
+@pytest.mark.parametrize("texts", [[""], ["", "the food was"]])
+def test_a_text_without_a_token_is_refused(gpt2_folder: Path, texts: list[str]) -> None:
+    with pytest.raises(UserError, match=r"the text '' has not one token"):
+        setting_of(gpt2_folder).encode(inputs(*texts))
 
 
 @pytest.mark.parametrize("context", [20, 64])
