@@ -1,0 +1,73 @@
+"""Files of one's own whose columns, texts or places are odd: read as they are, or refused in one line."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from tests.data.tasks.fixtures import write
+from w2s.core.errors import UserError
+from w2s.core.params import Split
+from w2s.data.questions import Example
+from w2s.data.tasks import local
+
+SPLIT = Split(supervisor=40, student=40, validation=10, test=20)
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def save(name: str, rows: list[dict[str, Any]]) -> str:
+    path = Path("data/local", name)
+    write(path, rows, pa.Table.from_pylist(rows).schema)
+    return str(path)
+
+
+def drawn(**options: Any) -> list[Example]:
+    return list(local.examples(SPLIT, None, 0, "params.yaml: tasks.mine", **options))
+
+
+ODD = ["a.b", "a b", "a[0]", "a:b", "a!r", "é", "0"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "csv"])
+@pytest.mark.parametrize("column", ODD)
+def test_a_column_may_have_any_name(column: str, kind: str) -> None:
+    rows = [{column: f"the {n}th text", "label": ["no", "yes"][n % 2]} for n in range(20)]
+    file = save(f"odd.{kind}", rows)
+    for example in drawn(file=file, text=f"Is {{{column}}} right?", label="label", positive=["yes"]):
+        assert re.fullmatch(r"Is the \d+th text right\?", example.inputs["text"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("none.jsonl", "", "none.jsonl is empty"),
+        ("none.csv", "", "none.csv is empty"),
+        ("none.parquet", "", "none.parquet is empty"),
+        ("blank.csv", "q,label\n" + '" ",yes\n' * 3, "the text is empty (in the row whose q is ' ')"),
+        ("blank.jsonl", '{"q": "", "label": "yes"}\n', "the text is empty (in the row whose q is '')"),
+        ("hole.jsonl", '{"q": "x", "label": "yes"}\n{"q": "y", "label": null}\n', "(in the row whose q is 'y')"),
+    ],
+)
+def test_a_file_or_a_text_with_nothing_in_it_is_refused(name: str, content: str, told: str) -> None:
+    path = Path("data/local", name)
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    with pytest.raises(UserError) as error:
+        drawn(file=str(path), text="{q}", label="label", positive=["yes"])
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_git_does_not_track_is_missed_in_an_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = Path(".dvc/tmp/exps/one")
+    elsewhere.mkdir(parents=True)
+    for folder, hint in ((".", ""), (elsewhere, ": in an experiment of --temp or --queue is only what git tracks")):
+        monkeypatch.chdir(folder)
+        with pytest.raises(UserError, match=r"no file 'data/local/mine.csv'" + hint):
+            drawn(file="data/local/mine.csv", text="{q}", label="label", positive=["yes"])
