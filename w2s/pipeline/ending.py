@@ -40,11 +40,12 @@ def alone(path: Path = LOCK) -> Iterator[None]:
     The system lets go of it with the process that holds it, so that a killed one leaves nothing to remove.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UserError(f"{path.read_text(encoding='utf-8')} already runs here; wait for it to end, or stop it") from None
+            running = path.read_text(encoding="utf-8")
+            raise UserError(f"{running} already runs here; wait for it to end, or stop it") from None
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
