@@ -21,14 +21,6 @@ def test_a_merge_conflict_in_the_lock(tmp_path: Path, monkeypatch: pytest.Monkey
         pass
 
 
-def test_a_copy_without_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / ".dvc").mkdir()
-    (tmp_path / ".dvc/config").write_text("")
-    with pytest.raises(UserError, match=r"`git init`, or `dvc config core.no_scm true`"), dvc.opened():
-        pass
-
-
 def test_parameters_are_checked_before_dvc_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text(encoding="utf-8")
