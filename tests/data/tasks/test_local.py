@@ -187,6 +187,18 @@ def test_faults_are_told_in_one_line(fault: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_a_link_to_a_file_is_read_and_one_to_a_folder_refused(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """DVC hashes what the first points to, and does not look behind the second."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    kept = Path(save("mine.csv", inferences()))
+    kept.rename(elsewhere / "mine.csv")
+    kept.symlink_to(elsewhere / "mine.csv")
+    assert drawn(file=str(kept), **LABELLED)
+    Path("data/local/linked").symlink_to(elsewhere)
+    with pytest.raises(UserError, match=r"tasks\.mine\.file: data/local/linked is a link to a folder"):
+        drawn(file="data/local/linked/mine.csv", **LABELLED)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [

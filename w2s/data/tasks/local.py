@@ -94,12 +94,20 @@ def _template(text: str, param_path: str) -> list[tuple[str, str | None]]:
 
 
 def _path(name: str, param_path: str) -> Path:
-    if not Path(os.path.abspath(name)).is_relative_to(FOLDER.absolute()):
+    place = Path(os.path.abspath(name))
+    if not place.is_relative_to(FOLDER.absolute()):
         raise UserError(f"{param_path}: '{name}' must lie under {FOLDER}/, where a change to it is noticed")
     if not Path(name).is_file():
         untracked = ".dvc" in Path.cwd().parts
         hint = ": in an experiment of --temp or --queue is only what git tracks, so `git add` it first" * untracked
         raise UserError(f"{param_path}: no file '{name}'{hint}")
+    # DVC looks behind a link to a file, but behind none to a folder.
+    for folder in place.parents:
+        if FOLDER.absolute() in folder.parents and folder.is_symlink():
+            linked = folder.relative_to(Path.cwd())
+            raise UserError(
+                f"{param_path}: {linked} is a link to a folder, where a change is not noticed; link its files"
+            )
     return Path(name)
 
 
