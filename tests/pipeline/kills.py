@@ -101,6 +101,7 @@ class Pipeline:
         # What workers would import for seconds, and no stage here needs.
         for name in ("matplotlib", "sklearn", "torch", "transformers"):
             (path / f"{name}.py").write_text("raise ImportError\n")
+        shutil.copy2(ROOT / "params.yaml", path)
         (path / "seed").write_text("0\n")
         (path / ".gitignore").write_text("/last\n/runs/\n")
         (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": GRAPH}, sort_keys=False))
