@@ -12,12 +12,18 @@ from w2s.models.checkpoints import MissingHeadError
 from w2s.settings import setting_for
 from w2s.training.finetune import finetune
 from w2s.training.job import Job
+from w2s.training.state import resumable
 
 
 def main(task: str, strong: str, seed: int) -> None:
-    setting = setting_for(load(), task, strong, files.bases(seed))
+    params = load()
+    setting = setting_for(params, task, strong, files.bases(seed))
     test = files.read(files.inputs(task, seed, "test"), setting.INPUTS)
-    with files.atomic(files.run("control", task, strong, seed)) as out:
+    cell = ("control", task, strong, seed)
+    truth = files.truth(task, seed, "student")
+    code = files.code("control", f"finetune/{strong}", f"settings/{params.tasks[task].setting}")
+    reads = [setting.base, files.inputs_folder(task, seed), truth, *code]
+    with resumable(*cell, reads=reads) as checkpoints, files.atomic(files.run(*cell)) as out:
         try:
             answers = {"id": test["id"], files.answer_column(setting.LABELS): setting.zero_shot(test)}
             files.write(out / "zero_shot.parquet", setting.LABELS, answers)
@@ -31,11 +37,12 @@ def main(task: str, strong: str, seed: int) -> None:
             clear_device_cache(garbage_collection=True)
             job = Job(
                 setting=setting,
-                examples=setting.read(files.inputs(task, seed, "student"), files.truth(task, seed, "student")),
+                examples=setting.read(files.inputs(task, seed, "student"), truth),
                 test=test,
                 rng_key=("student", task, seed),
                 out=out / "scratch",
                 name=f"scratch {strong}",
+                checkpoints=checkpoints,
             )
             finetune(job, setting.HEAD.from_scratch(setting.base, setting.hparams, seed))
 

@@ -138,7 +138,7 @@ def test_a_batch_may_be_cut_into_any_parts(texts: Path, tmp_path: Path, embedded
     whole = weights_after(embedded_folder, texts, tmp_path / "whole")
     cut = weights_after(embedded_folder, texts, tmp_path / "cut", micro_batch=tokens)
     np.testing.assert_allclose(losses(tmp_path / "cut"), losses(tmp_path / "whole"), rtol=1e-5)
-    assert apart(whole, cut) < 1e-5
+    assert apart(whole, cut) < 2e-5  # of 0.01 that each has moved
 
 
 @pytest.mark.parametrize("setting", ["classification", "preference", "generation"])

@@ -262,7 +262,7 @@ def gradients(
 
     model.body.register_forward_pre_hook(memory, with_kwargs=True)
     loss = CONFIDENCE if setting.PROBABILITIES else setting.default_loss
-    update = next(finetuning_updates(model, setting, read(setting, data, "train"), loss, generator("order")))
+    update = next(finetuning_updates(model, setting, read(setting, data, "train"), loss, ("order",)))
     metrics = update(0.5)
     slopes = {name: parameter.grad for name, parameter in model.named_parameters() if parameter.requires_grad}
     return metrics, slopes, sizes

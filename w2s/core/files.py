@@ -68,7 +68,12 @@ def bases(seed: int) -> Path:
 
 def inputs(task: str, seed: int, part: str) -> Path:
     """The inputs of one part of a task (supervisor, student, validation, test); in their folder is no truth."""
-    return _task(task, seed) / "inputs" / f"{part}.parquet"
+    return inputs_folder(task, seed) / f"{part}.parquet"
+
+
+def inputs_folder(task: str, seed: int) -> Path:
+    """All that a task shows to models."""
+    return _task(task, seed) / "inputs"
 
 
 def truth(task: str, seed: int, part: str) -> Path:
@@ -78,12 +83,12 @@ def truth(task: str, seed: int, part: str) -> Path:
 
 def texts(task: str, seed: int) -> Path:
     """Unlabelled texts of a task's domain."""
-    return _task(task, seed) / "inputs" / "texts.parquet"
+    return inputs_folder(task, seed) / "texts.parquet"
 
 
 def task_entry(task: str, seed: int) -> Path:
     """The task's entry of params.yaml, on which whoever reads its inputs depends, too."""
-    return _task(task, seed) / "inputs" / "entry.json"
+    return inputs_folder(task, seed) / "entry.json"
 
 
 def source(task: str, seed: int) -> Path:
@@ -93,6 +98,11 @@ def source(task: str, seed: int) -> Path:
 
 def _task(task: str, seed: int) -> Path:
     return Path("data/tasks", task, str(seed))
+
+
+def code(*names: str) -> list[Path]:
+    """What stage `code` wrote of a stage, or of an entry of params.yaml."""
+    return [CODE / f"{name}.json" for name in names]
 
 
 def method(setting: str, method: str, seed: int) -> Path:

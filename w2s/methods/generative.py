@@ -44,8 +44,10 @@ class Generative(Part):
 
         assert job.texts is not None
         setting = job.setting.with_hparams(**self.model_dump())
-        model = learn_texts(setting, job.texts, ("texts", *job.rng_key), job.out / "texts", f"{job.name}: texts")
-        with TemporaryDirectory() as folder:
+        model = learn_texts(
+            setting, job.texts, ("texts", *job.rng_key), job.out / "texts", f"{job.name}: texts", job.checkpoints
+        )
+        with TemporaryDirectory(dir=job.out) as folder:
             start = Path(folder)
             model.save(start, whole=True)
             del model

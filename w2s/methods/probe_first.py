@@ -42,6 +42,7 @@ class ProbeFirst(Part):
             rng_key=("probe", *job.rng_key),
             out=job.out / "probe",
             weights=None,
+            is_intermediate=True,
             name=f"{job.name}: probe",
         )
         head = finetune(probe_job).head.state_dict()

@@ -54,6 +54,12 @@ class Budget:
         self.largest = tokens
         self.single = False
 
+    def state_dict(self) -> dict[str, int]:
+        return {"tokens": self.tokens}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.tokens = state["tokens"]
+
     def micro_batches(self, lengths: Sequence[int]) -> list[list[int]]:
         """Indices of sequences of these `lengths` (tokens), each once, longest first, in batches within the budget.
 

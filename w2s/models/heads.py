@@ -66,6 +66,10 @@ class Head(nn.Module):
         """Number of weights that learn."""
         return sum(parameter.numel() for parameter in self.parameters() if parameter.requires_grad)
 
+    def remembers(self) -> dict[str, Any]:
+        """What beside the weights decides the bits of later answers, by name; each has a `state_dict`."""
+        return {"budget": self.budget}
+
     def trainable_state_dict(self) -> dict[str, Tensor]:
         """A copy of the weights that learn, by name, on the CPU."""
         trainable = ((name, parameter) for name, parameter in self.named_parameters() if parameter.requires_grad)
@@ -129,6 +133,18 @@ class Head(nn.Module):
             raise damaged(folder, error) from None
 
 
+class FeatureCache(dict[bytes, Tensor]):
+    """Features fp32 [hidden] by the bytes of a text's token ids, int64 [length]."""
+
+    def state_dict(self) -> dict[str, Any]:
+        ids = torch.frombuffer(bytearray(b"".join(self)), dtype=torch.uint8)
+        return {"ids": ids, "sizes": [len(key) for key in self], "features": torch.stack(list(self.values()))}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        keys = (ids.numpy().tobytes() for ids in state["ids"].split(state["sizes"]))
+        self.update(zip(keys, state["features"], strict=True))
+
+
 class ScalarHead(Head):
     """A body and a zero-initialised linear layer on one hidden state of the text (paper, appendix A).
 
@@ -144,8 +160,12 @@ class ScalarHead(Head):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         super().__init__(without_pooler(body), hparams, rng, folder, head)
-        # Features fp32 [hidden] by the bytes of a text's token ids; none where the body learns.
-        self.feature_cache: dict[bytes, Tensor] | None = {} if hparams.tune == "head" else None
+        # None where the body learns.
+        self.feature_cache = FeatureCache() if hparams.tune == "head" else None
+
+    def remembers(self) -> dict[str, Any]:
+        # In another batch, a text's features would differ in their last bits.
+        return super().remembers() | ({} if self.feature_cache is None else {"features": self.feature_cache})
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Token ids and mask, both [batch, length], to fp32 logits [batch]; padding is on the right.

@@ -98,7 +98,10 @@ class Setting(ABC):
 
     def predict(self, model: Any, items: Sequence[Item]) -> np.ndarray:
         """The model's answers [N], of the type of `LABELS`."""
-        answers = self.map_batches(self.answer_batch, model, items)
+        return self.as_answers(self.map_batches(self.answer_batch, model, items))
+
+    def as_answers(self, answers: list[Any]) -> np.ndarray:
+        """Answers [N], of the type of `LABELS`."""
         return np.array(answers, self.LABELS.field(files.answer_column(self.LABELS)).type.to_pandas_dtype())
 
     @compute

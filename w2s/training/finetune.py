@@ -3,16 +3,16 @@
 import math
 from collections.abc import Iterator
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 
 from w2s.core import files
-from w2s.core.determinism import generator
 from w2s.models import hardware
 from w2s.models.heads import Head
 from w2s.settings.base import Examples, Item, LossFunction, Setting
-from w2s.training.batching import epoch
+from w2s.training.batching import epochs
 from w2s.training.job import Job
 from w2s.training.loop import Metrics, Schedule, Update, train
 
@@ -30,7 +30,8 @@ def finetune(job: Job, model: Head | None = None) -> Head:
     snapshots = Snapshots(job, model)
     schedule = Schedule.of(hparams, len(job.examples.labels))
     loss = job.loss or setting.default_loss
-    updates = finetuning_updates(model, setting, job.examples, loss, generator(*job.rng_key))
+    updates = finetuning_updates(model, setting, job.examples, loss, job.rng_key)
+    keeps = {"snapshots": snapshots, **model.remembers()}
     train(
         model,
         updates,
@@ -39,6 +40,7 @@ def finetune(job: Job, model: Head | None = None) -> Head:
         name=job.name,
         snapshot=snapshots.take,
         snapshots=hparams.snapshots,
+        checkpoint=job.checkpoints.of(job.out, keeps, job.is_intermediate) if job.checkpoints else None,
     )
     snapshots.end()
     files.write_predictions(job.out, setting.LABELS, job.test["id"], snapshots.predictions)
@@ -109,6 +111,20 @@ class Snapshots:
         self.predictions.append((step, answers))
         return {"agreement": float(setting.agree(validation_answers, labels).mean())}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a training that goes on later must find again."""
+        best = None if self.best_answers is None else self.best_answers.tolist()
+        return {
+            "predictions": [[step, answers.tolist()] for step, answers in self.predictions],
+            "best": [self.best_distance, self.best_step, best, self.best_weights],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        as_answers = self.job.setting.as_answers
+        self.predictions = [(step, as_answers(answers)) for step, answers in state["predictions"]]
+        self.best_distance, self.best_step, best, self.best_weights = state["best"]
+        self.best_answers = None if best is None else as_answers(best)
+
     def end(self) -> None:
         """With early stopping, make the model what it was at the best snapshot."""
         if self.job.early_stopping:
@@ -116,16 +132,15 @@ class Snapshots:
 
 
 def finetuning_updates(
-    model: Head, setting: Setting, examples: Examples, loss: LossFunction, rng: torch.Generator
+    model: Head, setting: Setting, examples: Examples, loss: LossFunction, rng_key: tuple[object, ...]
 ) -> Iterator[Update]:
-    """Endless updates, epoch after epoch, in an order that `rng` draws."""
+    """Endless updates, epoch after epoch, in an order that `rng_key` draws."""
     items, targets = setting.training_targets(examples)
     lengths = [setting.length(item) for item in items]
-    while True:
-        for batch in epoch(lengths, setting.hparams.batch_size, rng):
-            batch_items = [items[index] for index in batch]
-            attempt = partial(_update, model, setting, batch_items, targets[batch], loss)
-            yield partial(affordable, model, attempt)
+    for batch in epochs(lengths, setting.hparams.batch_size, *rng_key):
+        batch_items = [items[index] for index in batch]
+        attempt = partial(_update, model, setting, batch_items, targets[batch], loss)
+        yield partial(affordable, model, attempt)
 
 
 def affordable(model: Head, attempt: Update, progress: float) -> Metrics:

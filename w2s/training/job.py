@@ -12,6 +12,7 @@ from torch import Tensor
 from w2s.core.determinism import generator
 from w2s.models.heads import Head
 from w2s.settings.base import Examples, LossFunction, Setting
+from w2s.training.state import Checkpoints
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +30,14 @@ class Job:
     start: Path | None = None  # a checkpoint to start from; the base
     head: Mapping[str, Tensor] | None = None  # weights of the head to start from; zero
     loss: LossFunction | None = None  # the setting's own
+    checkpoints: Checkpoints | None = None  # of the stage: where its trainings go on after a kill
     early_stopping: bool = False  # end with the snapshot that is nearest to the labels of `validation`
     # What the parts of a method need beside:
     weak: str = ""  # the supervisor; none for a ceiling
     texts: Path | None = None  # the file of the task's unlabelled texts
     other_bases: Path = Path()  # the folder of the base models that labels are passed on through
     steps: int = 0  # models that labels were passed on through so far
-    is_intermediate: bool = False  # the model only labels for the next one
+    is_intermediate: bool = False  # the stage goes on from it: say the model labels for the next one
 
     def load(self, **hparams: object) -> Head:
         """The model as training starts, on this machine's device; `hparams` override those of the setting."""

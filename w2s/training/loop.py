@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from w2s.core.determinism import prepare_torch
 from w2s.core.errors import UserError
 from w2s.core.params import Finetune
 from w2s.core.stopwatch import compute
+from w2s.training.state import Checkpoint, TrainState
 
 Metrics = dict[str, float]  # what is logged, by name
 # Adds the gradient of one batch, given the fraction of training done, in [0, 1); what it returns is logged.
@@ -65,15 +67,18 @@ def train(
     snapshot: Callable[[int], Metrics] | None = None,
     snapshots: int = 0,
     log_every: int = 1,
+    checkpoint: Checkpoint | None = None,
 ) -> None:
-    """Train `model` in place, on the device that it is on.
+    """Train `model` in place, on the device that it is on, from the state of `checkpoint` on if there is one.
 
-    `updates` yields one function an optimizer update, which returns the mean `loss` among its metrics. `snapshot(step)`
-    is called after `snapshots` evenly spaced updates, the last one among them; what it returns is logged, too. Curves
-    go to `live` by DVCLive, one point every `log_every` updates. Raises `UserError` when the loss is not finite.
+    `updates` yields one function an optimizer update, which returns the mean `loss` among its metrics; those that were
+    made before are passed over. `snapshot(step)` is called after `snapshots` evenly spaced updates, the last one among
+    them; what it returns is logged, too. Curves go to `live` by DVCLive, one point every `log_every` updates. Raises
+    `UserError` when the loss is not finite.
     """
     prepare_torch(schedule.threads)
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    learning = list(named.values())
     matrices = [parameter for parameter in learning if parameter.ndim >= 2]
     others = [parameter for parameter in learning if parameter.ndim < 2]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": others, "weight_decay": 0.0}]
@@ -85,13 +90,31 @@ def train(
         fused=True,
     )
     due = {max(1, round(schedule.steps * k / snapshots)) for k in range(1, snapshots + 1)}
+    state = TrainState(step=0, weights=named, optimizer={}, curves=[])
+    if checkpoint and (found := checkpoint.load()):
+        print(f"{name}: goes on after update {found.step} of {schedule.steps}", file=sys.stderr)
+        model.load_state_dict(found.weights, strict=False)
+        moments = {int(index): kept for index, kept in found.optimizer.items()}
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+        state.step = found.step
+        state.curves = found.curves
     with Live(str(live), save_dvc_exp=False, dvcyaml=None) as log:
-        for step in tqdm(range(schedule.steps), desc=name, unit="update", mininterval=1.0, file=sys.stderr):
+
+        def draw(step: int, metrics: Metrics) -> None:
+            log.step = step
+            for key, value in metrics.items():
+                log.log_metric(key, value)
+
+        for point in state.curves:
+            draw(*point)
+        steps = range(state.step, schedule.steps)
+        bar = tqdm(steps, name, schedule.steps, initial=state.step, unit="update", mininterval=1.0, file=sys.stderr)
+        for step, update in zip(bar, islice(updates, state.step, None), strict=False):
             model.train()
             rate = schedule.learning_rate * schedule.rate(step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            metrics = next(updates)(step / schedule.steps)
+            metrics = update(step / schedule.steps)
             if not math.isfinite(metrics["loss"]):
                 raise UserError(
                     f"{name}: the loss is {metrics['loss']} at update {step + 1}; try a smaller learning_rate"
@@ -101,6 +124,10 @@ def train(
             optimizer.zero_grad()
             at_snapshot = snapshot(step + 1) if snapshot and step + 1 in due else {}
             if (step + 1) % log_every == 0 or at_snapshot:
-                log.step = step + 1
-                for key, value in (metrics | {"learning_rate": rate} | at_snapshot).items():
-                    log.log_metric(key, value)
+                state.curves.append((step + 1, metrics | {"learning_rate": rate} | at_snapshot))
+                draw(*state.curves[-1])
+            state.step = step + 1
+            has_ended = state.step == schedule.steps
+            if checkpoint and checkpoint.is_due(has_ended):
+                state.optimizer = {} if has_ended else optimizer.state_dict()["state"]
+                checkpoint.save(state)

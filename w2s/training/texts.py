@@ -4,20 +4,26 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from w2s.core import files
 from w2s.core.determinism import generator
 from w2s.models.batches import encode
 from w2s.models.heads import LanguageHead
 from w2s.settings.base import Setting
-from w2s.training.batching import epoch
+from w2s.training.batching import epochs
 from w2s.training.finetune import affordable
 from w2s.training.loop import Metrics, Schedule, Update, train
 from w2s.training.next_token import next_token
+from w2s.training.state import Checkpoints
 
 
-def learn_texts(setting: Setting, texts: Path, rng_key: tuple[object, ...], live: Path, name: str) -> LanguageHead:
+def learn_texts(
+    setting: Setting,
+    texts: Path,
+    rng_key: tuple[object, ...],
+    live: Path,
+    name: str,
+    checkpoints: Checkpoints | None = None,
+) -> LanguageHead:
     """The setting's base model, finetuned on a file of texts by the setting's hyperparameters; curves go to `live`."""
     hparams = setting.hparams
     model = LanguageHead.load_base(setting.base, hparams, generator())
@@ -25,19 +31,19 @@ def learn_texts(setting: Setting, texts: Path, rng_key: tuple[object, ...], live
     # A text is learned from its beginning.
     encoded = encode(setting.tokenizer, table["text"].to_pylist(), setting.max_context, keep="start")
     documents = [document for document in encoded if len(document) > 1]
-    updates = _updates(model, setting, documents, generator(*rng_key))
-    train(model, updates, Schedule.of(hparams, len(documents)), live=live, name=name)
+    updates = _updates(model, setting, documents, rng_key)
+    checkpoint = checkpoints.of(live, model.remembers(), is_intermediate=True) if checkpoints else None
+    train(model, updates, Schedule.of(hparams, len(documents)), live=live, name=name, checkpoint=checkpoint)
     return model
 
 
 def _updates(
-    model: LanguageHead, setting: Setting, documents: list[list[int]], rng: torch.Generator
+    model: LanguageHead, setting: Setting, documents: list[list[int]], rng_key: tuple[object, ...]
 ) -> Iterator[Update]:
     lengths = [len(document) for document in documents]
-    while True:
-        for batch in epoch(lengths, setting.hparams.batch_size, rng):
-            attempt = partial(_update, model, setting, [documents[index] for index in batch])
-            yield partial(affordable, model, attempt)
+    for batch in epochs(lengths, setting.hparams.batch_size, *rng_key):
+        attempt = partial(_update, model, setting, [documents[index] for index in batch])
+        yield partial(affordable, model, attempt)
 
 
 def _update(model: LanguageHead, setting: Setting, documents: list[list[int]], progress: float) -> Metrics:
