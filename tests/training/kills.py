@@ -5,6 +5,7 @@ of this process, which save every `EVERY` seconds. Counted are kills after which
 uninterrupted, started over though it had a checkpoint, or left something behind.
 """
 
+import importlib
 import os
 import random
 import shutil
@@ -38,11 +39,13 @@ METHODS: dict[str, dict[str, object]] = {
     "probe": {"probe_first": {"epochs": 2, "learning_rate": 0.05}},
     "texts": {"generative": {"epochs": 2, "learning_rate": 0.01}},
 }
+# What stages import only when they come to it, and what would take most of their time here.
+LATE = ("w2s.training.finetune", "w2s.training.texts", "transformers.models.gpt_neox.modeling_gpt_neox", "peft")
 NOT_IN_WORDS = ("head", "probe")
 TEXTS = {"student": 160, "validation": 16, "test": 24}
 
 
-def make(setting: str = "classification") -> None:
+def make(setting: str = "classification", epochs: int = 2) -> None:
     """A repository in the current folder with all that stage `student` reads."""
     in_words = setting == "generation"
     methods = [name for name in METHODS if not (in_words and name in NOT_IN_WORDS)]
@@ -74,7 +77,7 @@ def make(setting: str = "classification") -> None:
     content = {
         "grid": grid | dict.fromkeys(("classification", "preference", "generation"), none) | {setting: block},
         "split": {"supervisor": 48, **TEXTS},
-        "finetune": HPARAMS.model_dump() | {"snapshots": 5, "learning_rate": 0.01, "epochs": 2, "keep": "full"},
+        "finetune": HPARAMS.model_dump() | {"snapshots": 5, "learning_rate": 0.01, "epochs": epochs, "keep": "full"},
         "evaluate": {"seed": 0, "confidence": 0.9, "smallest_gap": 0.1},
         "corpora": {"none": {"family": "reviews", "documents": 1}},
         "tasks": {
@@ -127,9 +130,11 @@ def remove(method: str) -> None:
 
 def main(kills: int, seed: int = 0) -> Counter[str]:
     """Counts of what happened; run in an empty folder."""
+    for module in LATE:
+        importlib.import_module(module)
     rng = random.Random(seed)
     log = Path("log.txt")
-    maker = get_context("fork").Process(target=make)
+    maker = get_context("fork").Process(target=make, kwargs={"epochs": 8})
     maker.start()
     maker.join()
     expected: dict[str, dict[str, bytes]] = {}
@@ -144,12 +149,14 @@ def main(kills: int, seed: int = 0) -> Counter[str]:
     counts: Counter[str] = Counter()
     while counts["kills"] < kills:
         method = rng.choice(list(METHODS))
+        left = rng.choice([1, 1, 1, 2, 3])
         while True:
             remove(method)
             had_state = any(state.FOLDER.rglob("state.safetensors"))
             process = start(method, log)
             process.join(rng.uniform(0, seconds[method]))
-            if was_killed := process.is_alive() and counts["kills"] < kills:
+            if was_killed := process.is_alive() and left > 0:
+                left -= 1
                 os.kill(process.pid, signal.SIGKILL)
             process.join()
             said = log.read_text()
@@ -160,7 +167,9 @@ def main(kills: int, seed: int = 0) -> Counter[str]:
                 counts["started over"] += "starting over" in said or ("goes on" not in said and not was_killed)
             if not was_killed:
                 counts["ended"] += 1
-                counts["failed"] += process.exitcode != 0
+                if process.exitcode != 0:
+                    print(said, file=sys.stderr)
+                    counts["failed"] += 1
                 counts["other bits"] += outputs(method) != expected[method]
                 break
             counts["killed after the end"] += outputs(method) == expected[method]

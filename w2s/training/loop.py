@@ -128,6 +128,6 @@ def train(
                 draw(*state.curves[-1])
             state.step = step + 1
             has_ended = state.step == schedule.steps
-            if checkpoint and checkpoint.is_due(has_ended):
+            if checkpoint and checkpoint.is_due(state, has_ended):
                 state.optimizer = {} if has_ended else optimizer.state_dict()["state"]
                 checkpoint.save(state)

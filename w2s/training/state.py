@@ -22,10 +22,12 @@ from w2s.core import files
 from w2s.models import hardware
 
 FOLDER = Path("checkpoints")  # no output of a stage, which DVC would remove before the stage runs again
-# Work that a kill may cost. A stage of the embedded ladders takes less and never saves.
+# Work that a kill may cost. Students of the embedded ladders take less, and save no more than models between.
 SECONDS = 60.0
-# Of the time, the part that saving may take: GPT-2-xl with its moments is 19 GB, many seconds on most disks.
-SHARE = 0.02
+# It may cost more where saving would take more of the time than this: GPT-2-xl with its moments is 19 GB.
+SHARE = 0.05
+# Bytes a second, assumed until a save has been timed; a busy machine with two cores wrote 300 MB in 1.0 s.
+DISK = 3e8
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "accelerate", "numpy", "safetensors")
 TENSOR = "tensor"
 
@@ -58,7 +60,7 @@ class Checkpoints:
         self.reads = reads
         self.record = folder / "reads.json"
         self.saved = time.monotonic()
-        self.cost = 0.0  # seconds that the last save took
+        self.cost: float | None = None  # seconds that the last save took
         if folder.exists():
             self._require_same()
 
@@ -121,10 +123,16 @@ class Checkpoint:
             keeper.load_state_dict(kept[name])
         return TrainState(**state)
 
-    def is_due(self, has_ended: bool) -> bool:
+    def is_due(self, state: TrainState, has_ended: bool) -> bool:
         """Whether it is time to save, after an update that may have been the training's last."""
+        if has_ended and self.is_intermediate:
+            return True
         passed = time.monotonic() - self.stage.saved
-        return passed >= max(SECONDS, self.stage.cost / SHARE) or (has_ended and self.is_intermediate)
+        if passed < SECONDS:
+            return False
+        # Weights and two moments.
+        cost = self.stage.cost or 3 * sum(tensor.nbytes for tensor in state.weights.values()) / DISK
+        return passed >= cost / SHARE
 
     def save(self, state: TrainState) -> None:
         start = time.monotonic()
@@ -154,7 +162,7 @@ def _read(file: Path) -> Any:
     with safe_open(file, "pt") as stored:
 
         def tensor(found: dict[str, Any]) -> Any:
-            return stored.get_tensor(found[TENSOR]) if found.keys() == {TENSOR} else found
+            return stored.get_tensor(found[TENSOR]).clone() if found.keys() == {TENSOR} else found
 
         return json.loads(stored.metadata()["content"], object_hook=tensor)
 
