@@ -66,12 +66,12 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     tokenizer = ladder.tokenizer(WORDS)
     for name, width in LADDER.items():
         config = ladder.architecture("neox", len(tokenizer), width, layers=1)
-        ladder.initialized(config, torch.Generator().manual_seed(width)).save_pretrained(files.BASES / name)
-        tokenizer.save_pretrained(files.BASES / name)
+        ladder.initialized(config, torch.Generator().manual_seed(width)).save_pretrained(files.bases(0) / name)
+        tokenizer.save_pretrained(files.bases(0) / name)
     for part, size in (("student", 48), ("validation", 12), ("test", 16)):
         ids = list(map(str, range(size)))
         texts = [" ".join(rng.choice(WORDS, 5)) for _ in range(size)]
-        files.write(files.inputs("mine", part), files.TEXTS, {"id": ids, "text": texts, "group": ids})
+        files.write(files.inputs("mine", 0, part), files.TEXTS, {"id": ids, "text": texts, "group": ids})
         p = np.clip([text.count("o") / 8 + rng.normal(0, 0.1) for text in texts], 0, 1)
         labels = {"p": p, "answer": np.where(p > 0.5, "good room", "bad")}[KINDS[kind]]
         write_weak(kind, part, ids, labels)
@@ -88,14 +88,13 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         "steps": 0,
         "learning_rate": 0.1,
         "warmup": 0.1,
-        "seed": 0,
     }
     content = {
         "grid": grid,
-        "split": {"seed": 0, "supervisor": 48, "student": 48, "validation": 12, "test": 16},
+        "split": {"supervisor": 48, "student": 48, "validation": 12, "test": 16},
         "finetune": HPARAMS.model_dump() | {"snapshots": 2, "learning_rate": 0.02},
         "evaluate": {"seed": 0, "confidence": 0.9, "smallest_gap": 0.1},
-        "corpora": {"none": {"family": "reviews", "seed": 0, "documents": 1}},
+        "corpora": {"none": {"family": "reviews", "documents": 1}},
         "tasks": {
             "mine": {"family": "local", "setting": kind, "corpus": "none", "answer_tokens": 2, "answers": ANSWERS}
         },
@@ -106,7 +105,6 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
     files.write_json(files.CODE / "settings" / f"{kind}.json", {})
     for name in METHODS:
         files.write_json(files.CODE / "students" / f"{name}.json", {})
-    files.write_json(files.CODE / "settings" / f"{kind}.json", {})
     return kind
 
 
@@ -127,16 +125,16 @@ def predicted(folder: Path) -> np.ndarray:
 
 def setting_by(model: str) -> Setting:
     """The task as one base model reads it, without a method."""
-    return setting_for(load(), "mine", model)
+    return setting_for(load(), "mine", model, files.bases(0))
 
 
 def job_of(setting: Setting, labels: Path, out: Path) -> Job:
     """One finetuning on the labels in a folder."""
     return Job(
         setting=setting,
-        examples=setting.read(files.inputs("mine", "student"), labels / "student.parquet", weak=True),
-        validation=setting.read(files.inputs("mine", "validation"), labels / "validation.parquet", weak=True),
-        test=files.read(files.inputs("mine", "test"), files.TEXTS),
+        examples=setting.read(files.inputs("mine", 0, "student"), labels / "student.parquet", weak=True),
+        validation=setting.read(files.inputs("mine", 0, "validation"), labels / "validation.parquet", weak=True),
+        test=files.read(files.inputs("mine", 0, "test"), files.TEXTS),
         rng_key=ORDER,
         out=out,
         name="by hand",
@@ -149,7 +147,7 @@ def train_by_hand(name: str, labels: Path, rng_key: tuple[object, ...], out: Pat
     job = replace(job_of(setting, labels, out), rng_key=rng_key)
     model = finetune(job)
     for part in ("student", "validation"):
-        setting.label(model, files.read(files.inputs("mine", part), files.TEXTS), out / f"{part}.parquet")
+        setting.label(model, files.read(files.inputs("mine", 0, part), files.TEXTS), out / f"{part}.parquet")
 
 
 def require_labels_passed_on(kind: str, method: str, steps: list[tuple[str, ...]]) -> None:
@@ -157,7 +155,7 @@ def require_labels_passed_on(kind: str, method: str, steps: list[tuple[str, ...]
 
     Of each step before the student: the model, and those of the same part that follow it; all name its stream.
     """
-    method_stage.main(kind, method)
+    method_stage.main(kind, method, 0)
     student.main("mine", "xs", "l", method, 0)
     teacher = files.weak_labels("mine", "xs", 0)
     path = [models[0] for models in steps]
@@ -205,7 +203,7 @@ def test_weights_stand_apart_from_the_run(kind: str) -> None:
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["finetune"]["keep"] = "full"
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    method_stage.main(kind, "by-s")
+    method_stage.main(kind, "by-s", 0)
     student.main("mine", "xs", "l", "by-s", 0)
     weights = Path("models/student/mine/xs/l/by-s/0")
     assert weights == files.model("student", "mine", "xs", "l", "by-s", 0)
@@ -214,37 +212,37 @@ def test_weights_stand_apart_from_the_run(kind: str) -> None:
     assert not any(path.suffix == ".safetensors" for path in made("by-s").rglob("*"))
     setting = setting_by("l")
     model = setting.HEAD.load_tuned(weights, setting.base, setting.hparams)
-    test = files.read(files.inputs("mine", "test"), files.TEXTS)
+    test = files.read(files.inputs("mine", 0, "test"), files.TEXTS)
     assert np.array_equal(setting.predict(model, setting.encode(test)), predicted(made("by-s"))[-1])
 
 
 def test_only_who_passes_through_other_models_reads_them(kind: str) -> None:
     """From the method's folder, so that the ladder's other models concern no student."""
     for method in ("naive", "bootstrap"):
-        method_stage.main(kind, method)
+        method_stage.main(kind, method, 0)
         student.main("mine", "xs", "l", method, 0)
     before = [contents(made(method)) for method in ("naive", "bootstrap")]
-    assert {path.name for path in files.method(kind, "naive").iterdir()} == {"method.json"}
-    assert {path.name for path in files.method(kind, "bootstrap").iterdir()} == {"method.json", "s", "m"}
+    assert {path.name for path in files.method(kind, "naive", 0).iterdir()} == {"method.json"}
+    assert {path.name for path in files.method(kind, "bootstrap", 0).iterdir()} == {"method.json", "s", "m"}
     for model in ("xs", "s", "m"):
-        shutil.rmtree(files.BASES / model)
-    shutil.rmtree(files.method(kind, "naive"))
+        shutil.rmtree(files.bases(0) / model)
+    shutil.rmtree(files.method(kind, "naive", 0))
     for method, content in zip(("naive", "bootstrap"), before, strict=True):
         student.main("mine", "xs", "l", method, 0)
         assert contents(made(method)) == content
-    shutil.rmtree(files.method(kind, "bootstrap") / "m")
-    with pytest.raises(UserError, match=r"^models/method/\w+/bootstrap/m: no model here"):
+    shutil.rmtree(files.method(kind, "bootstrap", 0) / "m")
+    with pytest.raises(UserError, match=r"^models/method/\w+/bootstrap/0/m: no model here"):
         student.main("mine", "xs", "l", "bootstrap", 0)
     assert contents(made("bootstrap")) == before[1], "the last whole one stays"
 
 
 @pytest.mark.parametrize("kind", ["generation"], indirect=True)
 def test_an_encoder_that_should_write_is_refused_by_the_method(kind: str, bert_folder: Path) -> None:
-    shutil.rmtree(files.BASES / "l")
-    shutil.copytree(bert_folder, files.BASES / "l")
-    with pytest.raises(UserError, match=r"^models/base/l: an encoder fills masks and cannot go on with a text$"):
-        method_stage.main(kind, "naive")
-    assert not files.method(kind, "naive").exists()
+    shutil.rmtree(files.bases(0) / "l")
+    shutil.copytree(bert_folder, files.bases(0) / "l")
+    with pytest.raises(UserError, match=r"^models/base/0/l: an encoder fills masks and cannot go on with a text$"):
+        method_stage.main(kind, "naive", 0)
+    assert not files.method(kind, "naive", 0).exists()
 
 
 @pytest.mark.parametrize("kind", ["classification"], indirect=True)
@@ -261,7 +259,7 @@ def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: 
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["finetune"] |= {"snapshots": 9, "learning_rate": 0.05}
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    shutil.copy(files.inputs("mine", "test"), files.inputs("mine", "validation"))
+    shutil.copy(files.inputs("mine", 0, "test"), files.inputs("mine", 0, "validation"))
     labels = read_weak("test")
     targets = np.array(labels[KINDS[kind]])
     if kind == "classification":
@@ -327,7 +325,7 @@ def test_cleaned_labels_are_those_that_base_features_leave(kind: str) -> None:
 def test_a_ceiling_learns_truth_as_it_stands(kind: str) -> None:
     """Rounding, cleaning, stopping by weak labels and paths of labels mean nothing there: it is the naive one."""
     labels = read_weak("student")
-    files.write(files.truth("mine", "student"), files.LABELS, labels | {"p": np.round(labels["p"])[::-1]})
+    files.write(files.truth("mine", 0, "student"), files.LABELS, labels | {"p": np.round(labels["p"])[::-1]})
     found = {}
     for method in ("naive", "hard", "stop", "clean", "bootstrap", "rounds"):
         ceiling.main("mine", "l", method, 0)
@@ -340,7 +338,7 @@ def test_a_ceiling_of_few_shots_reads_truth(kind: str) -> None:
     weak = read_weak("student")
     labels = np.array(weak[KINDS[kind]])[::-1]
     truth = np.round(labels) if kind == "classification" else labels
-    files.write(files.truth("mine", "student"), SCHEMAS[kind], {"id": weak["id"], KINDS[kind]: truth})
+    files.write(files.truth("mine", 0, "student"), SCHEMAS[kind], {"id": weak["id"], KINDS[kind]: truth})
     ceiling.main("mine", "l", "few-shot", 0)
     student.main("mine", "xs", "l", "few-shot", 0)
     found = Path("runs/ceiling/mine/l/few-shot/0")
@@ -355,7 +353,7 @@ def test_few_shots_stand_before_every_question(kind: str) -> None:
     assert json.loads((made("few-shot") / "run.json").read_text())["steps"] == 0
     assert not (made("few-shot") / "live").exists()
     setting = setting_by("l")
-    texts = files.read(files.inputs("mine", "student"), files.TEXTS)["text"].to_pylist()
+    texts = files.read(files.inputs("mine", 0, "student"), files.TEXTS)["text"].to_pylist()
     labels = read_weak("student")[KINDS[kind]]
     rng = generator("shots", *ORDER)
     order = torch.randperm(48, generator=rng).tolist()
@@ -368,7 +366,7 @@ def test_few_shots_stand_before_every_question(kind: str) -> None:
     # Shuffled: neither the file's order nor turns of yes and no.
     drawn = [drawn[place] for place in torch.randperm(4, generator=rng).tolist()]
     lead = "".join(f"{texts[index]} {words[index]}\n\n" for index in drawn)
-    test = files.read(files.inputs("mine", "test"), files.TEXTS)
+    test = files.read(files.inputs("mine", 0, "test"), files.TEXTS)
     (answers,) = predicted(made("few-shot"))
     assert answers.tolist() == setting.zero_shot(test, lead).tolist()
     assert answers.tolist() != setting.zero_shot(test).tolist()
