@@ -17,7 +17,7 @@ from tests.pipeline.conftest import Workspace, checkout
 from w2s import methods
 from w2s.core.checks import load
 from w2s.core.params import Method
-from w2s.models.heads import ScalarHead
+from w2s.models import heads
 from w2s.pipeline.cost.measures import FinetuningSpeed, Machine, Measures, PretrainingSpeed, TextSpeed
 from w2s.pipeline.cost.plan import Status
 from w2s.pipeline.cost.survey import Step, sizes, survey
@@ -180,14 +180,14 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     counted: Counter[str] = Counter()
 
     def learning(made: Callable[..., Iterator[list[int]]], prefix: str) -> Callable[..., Iterator[list[int]]]:
-        def epoch(lengths: list[int], *more: Any) -> Iterator[list[int]]:
+        def epochs(lengths: list[int], *more: Any) -> Iterator[list[int]]:
             for batch in made(lengths, *more):
                 counted.update({f"{prefix}updates": 1, f"{prefix}learned": len(batch)})
                 yield batch
 
-        return epoch
+        return epochs
 
-    def reading(of: type, name: str, count: Callable[..., int]) -> None:
+    def reading(of: Any, name: str, count: Callable[..., int]) -> None:
         act = getattr(of, name)
 
         def counting(self: Any, *given: Any) -> Any:
@@ -196,11 +196,12 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
 
         monkeypatch.setattr(of, name, counting)
 
-    monkeypatch.setattr(finetune, "epoch", learning(finetune.epoch, ""))
-    monkeypatch.setattr(texts, "epoch", learning(texts.epoch, "texts "))
+    monkeypatch.setattr(finetune, "epochs", learning(finetune.epochs, ""))
+    monkeypatch.setattr(texts, "epochs", learning(texts.epochs, "texts "))
     monkeypatch.setattr(Setting, "write_features", lambda *_: None)
     reading(Setting, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
-    reading(ScalarHead, "_hidden_state", lambda self, ids, _: len(ids) if self.feature_cache is not None else 0)
+    # Where the head alone learns.
+    reading(heads, "text_state", lambda body, ids, _: len(ids) * (not any(w.requires_grad for w in body.parameters())))
     for kind in (Classification, Preference):
         reading(kind, "zero_shot", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 
