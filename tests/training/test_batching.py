@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from w2s.core.determinism import generator
-from w2s.training.batching import epoch
+from w2s.training.batching import epoch, epochs
 
 lengths = st.lists(st.integers(1, 60), min_size=1, max_size=400)
 sizes = st.integers(1, 12)
@@ -23,9 +23,8 @@ def test_an_epoch_holds_every_index_once_in_full_batches(lengths: list[int], siz
 LENGTHS = [5 + index * 7 % 40 for index in range(600)]
 
 
-def run(*key: object, epochs: int = 1) -> list[list[list[int]]]:
-    rng = generator(*key)
-    return [list(epoch(LENGTHS, 8, rng)) for _ in range(epochs)]
+def run(*key: object) -> list[list[int]]:
+    return list(epoch(LENGTHS, 8, generator(*key)))
 
 
 def test_the_order_is_its_keys() -> None:
@@ -35,7 +34,10 @@ def test_the_order_is_its_keys() -> None:
 
 
 def test_epochs_mix_anew() -> None:
-    one, two = run("key", epochs=2)
+    drawn = epochs(LENGTHS, 8, "key")
+    one, two = ([next(drawn) for _ in range(75)] for _ in range(2))
+    # The second is what it is without the first.
+    assert two == list(epoch(LENGTHS, 8, generator("key", "epoch", 1)))
     together = [{frozenset(batch) for batch in batches} for batches in (one, two)]
     assert len(together[0] & together[1]) < len(one) / 10  # other batches, not the same ones in another order
 
@@ -45,7 +47,7 @@ def waste(batches: list[list[int]]) -> int:
 
 
 def test_batches_are_of_a_length_but_not_in_order_of_it() -> None:
-    (batches,) = run("key")
+    batches = run("key")
     unsorted = [list(range(first, first + 8)) for first in range(0, len(LENGTHS), 8)]
     assert waste(batches) < waste(unsorted) / 5
     longest = [max(LENGTHS[index] for index in batch) for batch in batches]
