@@ -38,7 +38,7 @@ def run(script: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
             "files.write_json(Path('{folder}/a.json'), 'x' * 9999)",
             "a limit on file sizes stands in the way",
         ),
-        ("NOFILE", 3, "files.write_json(Path('{folder}/a.json'), 1)", "Too many open files; too many files are open"),
+        ("NOFILE", 3, "files.write_json(Path('{folder}/a.json'), 1)", "Too many open files"),
         ("AS", 2**33, "bytearray(2**40)", "out of memory; try one stage at a time (--jobs 1)"),
     ],
 )

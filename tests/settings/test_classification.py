@@ -37,7 +37,7 @@ def test_it_is_found_by_name(embedded_folder: Path) -> None:
 def test_answers_in_words_are_no_labels(embedded_folder: Path, tmp_path: Path) -> None:
     files.write(tmp_path / "inputs.parquet", TEXTS, dict(zip(FOOD.column_names, FOOD.columns, strict=True)))
     files.write(tmp_path / "labels.parquet", files.ANSWERS, {"id": FOOD["id"], "answer": ["yes"] * len(FOOD)})
-    with pytest.raises(UserError, match=r"labels.parquet: holds answers in words, which are no labels of mine"):
+    with pytest.raises(UserError, match=r"labels.parquet: holds answers in words, which mine does not ask for"):
         setting_of(embedded_folder).read(tmp_path / "inputs.parquet", tmp_path / "labels.parquet")
 
 

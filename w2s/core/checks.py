@@ -27,7 +27,8 @@ def read(path: str | Path) -> tuple[str, Any]:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}: not valid YAML{line} ({getattr(error, 'problem', error)})") from None
+        problem = " ".join(str(getattr(error, "problem", error)).split())
+        raise UserError(f"{path}: not valid YAML{line} ({problem})") from None
     except RecursionError:
         raise UserError(f"{path}: nested too deeply") from None
     except (LookupError, ValueError, TypeError, AttributeError) as error:

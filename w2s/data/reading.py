@@ -157,4 +157,4 @@ def _faults_named(row: Row, several: Sequence[Path], param_path: str) -> Iterato
         fault = str(error) if isinstance(error, ValueError) else f"a row is not as expected ({error!r})"
         column, value = next(iter(row.items()))
         name = f"the row whose {column} is {str(value)[:80]!r}"
-        raise UserError(f"{param_path}: {'/'.join(several[0].parts[-3:])}: {fault}, in {name}") from None
+        raise UserError(f"{param_path}: {name} in {'/'.join(several[0].parts[-3:])}: {fault}") from None

@@ -56,7 +56,7 @@ def test_an_empty_file_is_refused_in_one_line(name: str) -> None:
 def test_a_bad_row_is_named_by_its_first_column() -> None:
     rows = [{"PuzzleId": f"00{n}", "q": f"text {n}", "label": ["no", "yes"][n % 2]} for n in range(20)]
     rows[7]["q"] = " "
-    with pytest.raises(UserError, match=r"column 'q' is empty, in the row whose PuzzleId is '007'$"):
+    with pytest.raises(UserError, match=r"the row whose PuzzleId is '007' in \S+: column 'q' is empty$"):
         drawn(file=save("mine.jsonl", rows), text="{q}", label="label", positive=["yes"])
 
 
