@@ -12,6 +12,7 @@ from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.params import Embedded
 from w2s.core.stage import run
+from w2s.models import answers
 from w2s.models.pin import pin
 from w2s.pretraining.pretrain import pretrain
 
@@ -30,6 +31,7 @@ def main(model: str, seed: int) -> None:
             write_curve(losses, folder)
         else:
             pin(entry, f"params.yaml: models.{model}", folder)
+        answers.require_all(params, model, folder)
 
 
 def write_curve(losses: list[float], folder: Path) -> None:

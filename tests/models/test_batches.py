@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests import hub
 from w2s.core.errors import UserError
 from w2s.models.batches import Budget, encode, pad_batch
 from w2s.models.checkpoints import load_tokenizer
@@ -88,3 +89,23 @@ def test_memory_that_does_not_hold_one_text_is_an_error() -> None:
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="shapes"):
         Budget(16).retry_on_oom(lambda: exec("raise RuntimeError('shapes do not match')"))
+
+
+@pytest.mark.parametrize("name", ["bert", "gpt2", "llama", "qwen3"])
+def test_special_tokens_in_a_text_are_text(name: str, tmp_path: Path) -> None:
+    tokenizer = load_tokenizer(hub.ARCHITECTURES[name](tmp_path / name, ["the food was good"] * 9))
+    special = {index: token.content for index, token in tokenizer.added_tokens_decoder.items() if token.special}
+    (own,) = encode(tokenizer, ["the food"], 99)
+    for word in special.values():
+        (found,) = encode(tokenizer, [f"the {word} food {word}{word}"], 99)
+        count = [sum(token in special and token != tokenizer.unk_token_id for token in ids) for ids in (found, own)]
+        assert count[0] == count[1], word
+
+
+def test_special_tokens_in_a_text_are_text_to_models_of_whole_words(checkpoint: Path) -> None:
+    tokenizer = load_tokenizer(checkpoint)
+    (own,) = encode(tokenizer, ["the food"], 32)
+    for token in set(tokenizer.all_special_tokens) - {tokenizer.unk_token}:
+        (found,) = encode(tokenizer, [f"the {token} food"], 32)
+        own_ids = [index for index in own if index in tokenizer.all_special_ids]
+        assert [i for i in found if i in tokenizer.all_special_ids and i != tokenizer.unk_token_id] == own_ids

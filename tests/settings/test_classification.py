@@ -115,3 +115,25 @@ def test_zero_shot_of_an_encoder_fills_a_mask_at_the_end(masked_folder: Path) ->
     cut = setting_of(masked_folder, task=task, context=12).zero_shot(inputs(" ".join(["poor"] * 50)))
     short = setting_of(masked_folder, task=task).zero_shot(inputs(" ".join(["poor"] * 9)))
     np.testing.assert_allclose(cut, short, atol=1e-6)  # the front goes, the mask stays
+
+
+def test_a_mask_in_the_text_is_not_the_one_that_is_read(masked_folder: Path) -> None:
+    setting = setting_of(masked_folder, task={"answers": {"true": ["good"], "false": ["bad"]}})
+    read = setting.zero_shot(inputs("[MASK] the food was", "a [MASK] [MASK]", "[SEP] is it"))
+    other = setting.zero_shot(inputs("[UNK] [UNK] the food was", "a [UNK] [UNK] [UNK] [UNK]", "[UNK] [UNK] is it"))
+    np.testing.assert_allclose(read, other, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ({"true": ["good"], "false": ["bad", "good luck"]}, "to the model 'good' and 'good luck' are one answer"),
+        ({"true": ["Yes"], "false": ["no"]}, "'Yes' is unknown to the model's tokenizer; choose another word"),
+    ],
+)
+def test_answers_that_the_model_cannot_tell_apart_are_refused(
+    answers: dict[str, list[str]], told: str, checkpoint: Path
+) -> None:
+    with pytest.raises(UserError) as error:
+        setting_of(checkpoint, task={"answers": answers}).zero_shot(FOOD)
+    assert str(error.value).startswith(f"params.yaml: tasks.mine.answers: {told}")

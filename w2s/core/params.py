@@ -208,6 +208,12 @@ class Answers(Strict):
     true: NonEmptyList[Word] = Field(description="words that mean yes")
     false: NonEmptyList[Word] = Field(description="words that mean no")
 
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        if both := [word for word in self.true if word in self.false]:
+            raise ValueError(f"false: '{both[0]}' means yes, too")
+        return self
+
 
 class Task(Open):
     """A data set made into examples; the remaining keys are its family's options."""

@@ -20,19 +20,39 @@ def encode(
 ) -> list[list[int]]:
     """Each text's token ids, special tokens among them; of a text over `max_tokens`, the `keep` of it.
 
-    Special tokens stay whichever end is cut off. The tokenizer itself is left as it was. Raises `UserError` for a text
-    that has no token.
+    Special tokens stay whichever end is cut off; what reads like one in a text is text. The tokenizer itself is left as
+    it was. Raises `UserError` for a text that has no token.
     """
     before = tokenizer.truncation_side
     tokenizer.truncation_side = TRUNCATED[keep]
     try:
-        ids: Any = tokenizer(list(texts), truncation=True, max_length=max_tokens)["input_ids"]
+        ids: Any = tokenizer(plain(tokenizer, texts), truncation=True, max_length=max_tokens)["input_ids"]
     finally:
         tokenizer.truncation_side = before
     for text, tokens in zip(texts, ids, strict=True):
         if not tokens:
             raise UserError(f"the text {text!r} has not one token, so nothing of it can be read; leave it out")
     return ids
+
+
+def plain(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[str]:
+    """The texts, without any spelling that the tokenizer would take for a special token.
+
+    `split_special_tokens` (`load_tokenizer`) does most: but models of whole words or of SentencePiece pieces have
+    special tokens in their vocabulary, and still find them in a text. A space behind the first letter hinders that.
+    """
+    special = {
+        index: token.content
+        for index, token in tokenizer.added_tokens_decoder.items()
+        if token.special and index != tokenizer.unk_token_id
+    }
+    found = []
+    for text in texts:
+        if any(name in text for name in special.values()):
+            for index in special.keys() & tokenizer(text, add_special_tokens=False)["input_ids"]:
+                text = text.replace(special[index], f"{special[index][0]} {special[index][1:]}")
+        found.append(text)
+    return found
 
 
 def pad_batch(

@@ -88,8 +88,10 @@ def is_encoder(config: PretrainedConfig) -> bool:
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model or of one tuned from it."""
-    return opened(AutoTokenizer, folder)
+    """The tokenizer of a base model or of one tuned from it; a special token's name in a text is text to it."""
+    tokenizer = opened(AutoTokenizer, folder)
+    tokenizer.split_special_tokens = True
+    return tokenizer
 
 
 def opened(

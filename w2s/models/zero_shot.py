@@ -1,6 +1,7 @@
 """A base model without finetuning: which of some words does it expect after a text?"""
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from w2s.core.params import Finetune
 from w2s.core.stopwatch import compute
 from w2s.models import hardware, memory
 from w2s.models.batches import Budget, encode, pad_batch
-from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, padding, width
+from w2s.models.checkpoints import MissingHeadError, is_encoder, load_tokenizer, opened, padding, width
 
 
 @compute
@@ -19,11 +20,14 @@ from w2s.models.checkpoints import is_encoder, load_tokenizer, opened, padding, 
 def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune, max_tokens: int) -> np.ndarray:
     """Logit of each word's first token right after each text: float64 [texts, words].
 
-    An encoder is asked to fill a mask there. Of a text over `max_tokens`, the end is read. Raises
-    `MissingHeadError` for a model that has no language modelling head.
+    An encoder is asked to fill a mask there; what a tokenizer puts behind a text comes after the mask, and is left out
+    for a causal model. Of a text over `max_tokens`, the end is read. Raises `MissingHeadError` for a model that has no
+    language modelling head.
     """
     tokenizer = load_tokenizer(base)
     encoder = is_encoder(opened(AutoConfig, base))
+    if encoder and tokenizer.mask_token_id is None:
+        raise MissingHeadError(f"{base}: its tokenizer has no mask token")
     bf16 = hardware.bf16(hparams)
     model_class = AutoModelForMaskedLM if encoder else AutoModelForCausalLM
     model = opened(model_class, base, torch.bfloat16 if bf16 else torch.float32).to(hardware.device()).eval()
@@ -38,34 +42,47 @@ def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune
     size = memory.Size(parameters, trainable=0, hidden=width(model.config), layers=1)
     budget = Budget(memory.budget(size, frozen, str(base)))
 
-    answers = _first_tokens(tokenizer, texts[0], words)
-    prompts = [f"{text} {tokenizer.mask_token}" for text in texts] if encoder else texts
-    items = encode(tokenizer, prompts, max_tokens, keep="end")
+    answers = first_tokens(tokenizer, words)
+    behind = _tokens_behind(tokenizer)
+    mask_token = [tokenizer.mask_token_id] if encoder else []
+    items = []
+    asked = []  # the place in each item whose logits are read
+    for ids in encode(tokenizer, texts, max_tokens - len(mask_token), keep="end"):
+        end = len(ids) - behind
+        items.append([*ids[:end], *mask_token, *ids[end:]] if encoder else ids[:end])
+        asked.append(end if encoder else end - 1)
     scores = np.empty((len(texts), len(words)))
 
     def attempt() -> None:
         for batch in budget.micro_batches([len(item) for item in items]):
             ids, mask = pad_batch([items[index] for index in batch], padding(tokenizer, model.config), model.device)
             rows = torch.arange(len(batch), device=model.device)
+            places = torch.tensor([asked[index] for index in batch], device=model.device)
             if encoder:
-                logits = model(input_ids=ids, attention_mask=mask).logits
-                logits = logits[rows, (ids == tokenizer.mask_token_id).int().argmax(1)]
+                logits = model(input_ids=ids, attention_mask=mask).logits[rows, places]
             else:
-                last = mask.sum(1) - 1
                 # Logits of a large vocabulary take much memory: only where they are read.
-                positions = last.unique()
+                positions = places.unique()
                 logits = model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=positions).logits
-                logits = logits[rows, torch.searchsorted(positions, last)]
+                logits = logits[rows, torch.searchsorted(positions, places)]
             scores[batch] = logits[:, answers].float().numpy(force=True)
 
     budget.retry_on_oom(attempt)
     return scores
 
 
-def _first_tokens(tokenizer: PreTrainedTokenizerBase, text: str, words: list[str]) -> list[int]:
-    """The id of each word's first token as it stands after a text and a space."""
+def first_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> list[int]:
+    """The id of each word's first token as it stands after another word and a space; -1 where it has none.
 
-    def ids(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+    `models.answers` refuses words that these cannot tell apart.
+    """
+    before, *encoded = tokenizer(["x", *(f"x {word}" for word in words)], add_special_tokens=False)["input_ids"]
+    return [ids[len(before)] if len(ids) > len(before) else -1 for ids in encoded]
 
-    return [ids(f"{text} {word}")[len(ids(text))] for word in words]
+
+def _tokens_behind(tokenizer: PreTrainedTokenizerBase) -> int:
+    """How many special tokens a tokenizer puts behind every text."""
+    whole = tokenizer("x")["input_ids"]
+    text = tokenizer("x", add_special_tokens=False)["input_ids"]
+    start = next(start for start in range(len(whole)) if whole[start : start + len(text)] == text)
+    return len(whole) - start - len(text)

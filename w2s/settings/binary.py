@@ -11,6 +11,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from w2s.core import files
 from w2s.core.params import Answers
+from w2s.models.answers import require_distinct
 from w2s.models.batches import encode
 from w2s.models.heads import ScalarHead
 from w2s.models.zero_shot import next_words
@@ -82,6 +83,8 @@ class Binary(Setting):
     def log_odds(self, texts: list[str]) -> np.ndarray:
         """Log-odds [texts], by the base model, that one of the task's true answer words comes next, not a false one."""
         words = self.answer_words
+        # Once more after stage `base`: words may change without the model.
+        require_distinct(self.tokenizer, words, f"params.yaml: tasks.{self.task_name}.answers")
         scores = next_words(self.base, texts, [*words.true, *words.false], self.hparams, self.max_context)
         true, false = np.split(scores, [len(words.true)], axis=1)
         return np.logaddexp.reduce(true, axis=1) - np.logaddexp.reduce(false, axis=1)

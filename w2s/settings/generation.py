@@ -13,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.params import Finetune, Params
-from w2s.models.batches import encode, pad_batch
+from w2s.models.batches import encode, pad_batch, plain
 from w2s.models.hardware import device
 from w2s.models.heads import LanguageHead
 from w2s.settings.base import Examples, Setting
@@ -76,7 +76,7 @@ class Generation(Setting):
         limit = self.answer_tokens
         eos = self.tokenizer.eos_token_id
         end = [] if eos is None else [eos]
-        after_a_word = ["x", *(f"x {answer}" for answer in examples.labels)]
+        after_a_word = plain(self.tokenizer, ["x", *(f"x {answer}" for answer in examples.labels)])
         word, *encoded = self.tokenizer(after_a_word, add_special_tokens=False)["input_ids"]
         answers = [ids[len(word) :] for ids in encoded]
         for text, ids in zip(examples.labels, answers, strict=True):
