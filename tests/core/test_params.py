@@ -50,6 +50,7 @@ for catalogue, kept in {  # of long ones a few, since each test reads them all
     "tasks": ["reviews", "preferences", "endgames", "sciq"],
 }.items():
     CONTENT[catalogue] = {name: CONTENT[catalogue][name] for name in kept}
+CONTENT["grid"] |= {"ladder": ["xs", "s", "m", "l"], "classification": BLOCK | {"methods": ["naive", "confidence"]}}
 
 WRITER = YAML(typ="safe")  # in C, the fast one
 WRITER.sort_base_mapping_type_on_output = False
@@ -132,7 +133,7 @@ def test_the_committed_parameters_load() -> None:
             "models.s.hiden",
             8,
             "models.s.hiden: unknown name 'hiden' "
-            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup, seed, finetune); "
+            "(known: family, corpus, architecture, hidden, layers, steps, learning_rate, warmup); "
             "did you mean 'hidden'?",
         ),
         (
@@ -143,7 +144,7 @@ def test_the_committed_parameters_load() -> None:
         # missing keys
         ("split", ABSENT, "split is missing"),
         ("finetune.epochs", ABSENT, "finetune.epochs is missing"),
-        ("models.s.seed", ABSENT, "models.s.seed is missing"),
+        ("models.s.steps", ABSENT, "models.s.steps is missing"),
         ("grid.classification.ceilings", ABSENT, "grid.classification.ceilings is missing"),
         ("grid.preference", ABSENT, "grid.preference is missing"),
         ("tasks.reviews.setting", ABSENT, "tasks.reviews.setting is missing"),
@@ -162,7 +163,7 @@ def test_the_committed_parameters_load() -> None:
         ("grid", None, "grid: must be a mapping of keys to values (found nothing)"),
         ("models.s", None, "models.s: must be a mapping of keys to values (found nothing)"),
         ("models", [1], "models: must be a mapping of keys to values (found [1])"),
-        ("models.s.finetune", 7, "models.s.finetune: must be a mapping of keys to values (found 7)"),
+        ("models.gpt2.finetune", 7, "models.gpt2.finetune: must be a mapping of keys to values (found 7)"),
         ("models.s.family", "hug", "models.s.family: unknown name 'hug' (known: embedded, hub); did you mean 'hub'?"),
         ("grid.generation.tasks", ["../x"], f"grid.generation.tasks.0: {ONE_WORD} (found '../x')"),
         ("models", {"a b": MODEL}, f"models.a b: {ONE_WORD} (found 'a b')"),
@@ -205,7 +206,7 @@ def test_the_committed_parameters_load() -> None:
         ("finetune.weight_decay", -0.1, "finetune.weight_decay: must be greater than or equal to 0 (found -0.1)"),
         ("finetune.batch_size", 0, "finetune.batch_size: must be greater than 0 (found 0)"),
         ("grid.seeds", [-1], "grid.seeds.0: must be greater than or equal to 0 (found -1)"),
-        ("split.seed", 2**31, "split.seed: must be less than 2147483648 (found 2147483648)"),
+        ("grid.seeds", [2**31], "grid.seeds.0: must be less than 2147483648 (found 2147483648)"),
         ("evaluate.confidence", 1.0, "evaluate.confidence: must be less than 1 (found 1.0)"),
         # folders in which something else lies, or that are outside
         *(
@@ -281,8 +282,8 @@ def test_the_committed_parameters_load() -> None:
             {"epohs": 1},
             f"tasks.reviews.finetune: epohs: unknown name 'epohs' (known: {FINETUNE}); did you mean 'epochs'?",
         ),
-        ("models.s.finetune", {"epochs": "2"}, "models.s.finetune: epochs: must be a whole number (found '2')"),
-        ("models.l.finetune", {"clip": 0}, "models.l.finetune: clip: must be greater than 0 (found 0)"),
+        ("models.gpt2.finetune", {"epochs": "2"}, "models.gpt2.finetune: epochs: must be a whole number (found '2')"),
+        ("models.gpt2.finetune", {"clip": 0}, "models.gpt2.finetune: clip: must be greater than 0 (found 0)"),
         ("methods.naive.finetune", {"clip": 0}, "methods.naive.finetune: clip: must be greater than 0 (found 0)"),
     ],
 )
@@ -378,30 +379,30 @@ def test_whatever_stands_anywhere_loads_or_is_reported_in_one_line(
 def test_hyperparameters_are_the_general_ones_then_the_models_then_the_tasks(load_with: Load) -> None:
     params = load_with(
         {
-            "models.s.finetune": {"epochs": 7, "clip": 2.0},
+            "models.gpt2.finetune": {"epochs": 7, "clip": 2.0},
             "tasks.reviews.finetune": {"epochs": 9, "batch_size": 4},
         }
     )
-    hparams = hparams_for(params, "reviews", "s")
+    hparams = hparams_for(params, "reviews", "gpt2")
     assert (hparams.epochs, hparams.clip, hparams.batch_size) == (9, 2.0, 4)
-    assert hparams.learning_rate == params.finetune.learning_rate
+    assert hparams.weight_decay == params.finetune.weight_decay
     assert hparams_for(params, "reviews", "m").clip == params.finetune.clip
-    by_method = hparams_for(params, "reviews", "s", Method(finetune={"epochs": 3}))
+    by_method = hparams_for(params, "reviews", "gpt2", Method(finetune={"epochs": 3}))
     assert (by_method.epochs, by_method.clip, by_method.batch_size) == (3, 2.0, 4)
 
 
-@pytest.mark.parametrize("place", ["models.s", "tasks.reviews", "methods.naive"])
+@pytest.mark.parametrize("place", ["models.gpt2", "tasks.reviews", "methods.naive"])
 def test_an_override_inside_a_mapping_keeps_the_rest_of_it(load_with: Load, place: str) -> None:
     params = load_with({f"{place}.finetune": {"tune": "lora", "lora": {"rank": 4}}})
-    hparams = hparams_for(params, "reviews", "s", params.methods["naive"])
+    hparams = hparams_for(params, "reviews", "gpt2", params.methods["naive"])
     assert hparams.lora.rank == 4
     assert hparams.lora.alpha == params.finetune.lora.alpha
     assert params.finetune.lora.rank != 4
 
 
 def test_an_unknown_key_inside_an_override_is_refused(load_with: Load) -> None:
-    with pytest.raises(UserError, match=r"models\.s\.finetune: lora\.rnak: unknown name 'rnak' .*did you mean 'rank'"):
-        load_with({"models.s.finetune": {"lora": {"rnak": 4}}})
+    with pytest.raises(UserError, match=r"models\.gpt2\.finetune: lora\.rnak: unknown name 'rnak' .*did you mean 'rank'"):
+        load_with({"models.gpt2.finetune": {"lora": {"rnak": 4}}})
 
 
 def schemas(base: type[Strict] = Strict) -> Iterator[type[Strict]]:
@@ -447,7 +448,7 @@ def test_a_task_entrys_options_are_its_functions_keywords(options: dict[str, obj
 
 
 def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None:
-    entry = Corpus(family="reviews", seed=0, documents=1, sides=6)
+    entry = Corpus(family="reviews", documents=1, sides=6)
     assert options_of(family, entry, "here") == {"sides": 6}
 
 

@@ -75,7 +75,7 @@ class Checkpoints:
 
     def _require_same(self) -> None:
         now = self._reading()
-        before = json.loads(self.record.read_text()) if self.record.exists() else {}
+        before = json.loads(self.record.read_text(encoding="utf-8")) if self.record.exists() else {}
         if changed := [name for name, found in now.items() if before.get(name) != found]:
             print(f"{self.folder}: {changed[0]} is not what it was; starting over", file=sys.stderr)
             self.remove()
