@@ -401,7 +401,9 @@ def test_an_override_inside_a_mapping_keeps_the_rest_of_it(load_with: Load, plac
 
 
 def test_an_unknown_key_inside_an_override_is_refused(load_with: Load) -> None:
-    with pytest.raises(UserError, match=r"models\.gpt2\.finetune: lora\.rnak: unknown name 'rnak' .*did you mean 'rank'"):
+    with pytest.raises(
+        UserError, match=r"models\.gpt2\.finetune: lora\.rnak: unknown name 'rnak' .*did you mean 'rank'"
+    ):
         load_with({"models.gpt2.finetune": {"lora": {"rnak": 4}}})
 
 

@@ -52,7 +52,7 @@ def require(file: Path, setting: str, method: dict[str, Any], block: object, **c
             "classification",
             {"bootstrap": {"via": ["s", "m"]}},
             reviews(),
-            {"models__m__hidden": 24},
+            {"models__m__hidden": 12},
             "bootstrap: the path xs → s → m → l must rise in size, but m is no larger than s",
         ),
         (
@@ -193,7 +193,7 @@ def test_parts_without_a_meaning(
             "generation",
             {},
             CHESS,
-            {"models__chess-xs__finetune": {"tune": "head"}},
+            {"tasks__endgames__finetune": {"tune": "head"}},
             "tune: head has nothing to learn in generation, whose models answer in words",
         ),
         (

@@ -359,8 +359,8 @@ def test_every_lookup_by_name_is_known() -> None:
     """Modules are imported by name in one file only, whose callers say in so many words from which package."""
     texts = {path: path.read_text() for path in (ROOT / "w2s").rglob("*.py")}
     dynamic = {str(path.relative_to(ROOT)) for path, text in texts.items() if "import_module" in text}
-    # The workers import stages, by the names that dvc.yaml has.
-    assert dynamic == {"w2s/core/registry.py", "w2s/pipeline/workers.py"}
+    # A fork runs a stage, by the name that dvc.yaml has.
+    assert dynamic == {"w2s/core/registry.py", "w2s/pipeline/forks.py"}
     for path, text in texts.items():
         calls = len(re.findall(r"\bchosen\(", text)) - (path.name == "registry.py")
         packages = re.findall(r'\bchosen\("([\w.]+)"', text)

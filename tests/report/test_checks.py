@@ -24,7 +24,7 @@ def test_a_sound_ladder(one: Experiment) -> None:
 
 
 def test_a_ladder_that_does_not_rise(tmp_path: Path) -> None:
-    made = experiment(tmp_path, Cells(accuracy={"xs": 0.6, "s": 0.8, "m": 0.79, "l": 0.6}, scratch=0.7))
+    made = experiment(tmp_path, Cells(accuracy={"xs": 0.6, "s": 0.8, "m": 0.8, "l": 0.6}, scratch=0.7))
     found = checks_of(made)
     assert found[RISES].status == "does not hold"
     assert [evidence.status for evidence in found[RISES].evidence] == ["holds", "undecided", "does not hold"]

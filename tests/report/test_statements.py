@@ -46,7 +46,7 @@ def test_a_difference_within_its_interval_is_not_a_win(tmp_path: Path) -> None:
 
 def test_pgr_undefined_everywhere_is_given_with_its_reason(tmp_path: Path) -> None:
     close = {"xs": 0.9, "s": 0.91, "m": 0.92, "l": 0.93}
-    found = answer_of(experiment(tmp_path, Cells(accuracy=close, spread=0.01)))
+    found = answer_of(experiment(tmp_path, Cells(accuracy=close, recovered={"naive": 0.0, "confidence": 0.0})))
     assert found.startswith("No: ")
     assert "undefined" in found
     assert "xs → l (gap of 3.0" in found

@@ -175,7 +175,7 @@ def test_calibration_counts_every_prediction_once(work: Path) -> None:
         "supervisor": 2 * seeds * n,
         "ceiling": 2 * seeds * n,
         "scratch": 2 * seeds * n,
-        "zero_shot": 2 * n,
+        "zero_shot": 2 * seeds * n,
         "student": 8 * seeds * n,
     }
 

@@ -5,6 +5,7 @@ from tests.data.tasks.writer import Fixture, Row, Writer, columns, exchanged, re
 FIXTURES: dict[str, Fixture] = {}
 
 YES_NO = relabelled("label", [0, 1])
+CSV_YES_NO = relabelled("label", ["0", "1"])  # of a CSV file every value is text
 
 
 def label(writer: Writer, ones: float = 0.5) -> int:
@@ -15,34 +16,40 @@ def _justice(writer: Writer, index: int) -> Row:
     """Sets of four: one habit with four reasons, or one reason with four claims, some of them commonplaces."""
     shared = writer.shared(index, 4, "clause")
     if index // 4 % 2:
-        claim = writer.pick(["be paid by my customer", "be thanked by my customer", f"get a {writer.phrase()}"])
+        commonplaces = ["be paid by my customer", "be thanked by my customer"]
+        claim = [*commonplaces, f"get a {writer.phrase()}", f"see a {writer.phrase()}"][index % 4]
         scenario = f"I deserve to {claim} because {shared}."
     else:
         scenario = f"I usually see that {shared}, but today I didn't because {writer.clause()}."
-    return {"label": label(writer), "scenario": scenario}
+    return {"label": str(label(writer)), "scenario": scenario}
 
 
-FIXTURES["ethics_justice"] = Fixture(columns(label="int64", scenario="string"), _justice, YES_NO)
+FIXTURES["ethics_justice"] = Fixture(columns(label="string", scenario="string"), _justice, CSV_YES_NO)
 
 
 def _deontology(writer: Writer, index: int) -> Row:
     scene = writer.shared(index, 4, "clause")
     return {
-        "label": label(writer),
+        "label": str(label(writer)),
         "scenario": f"Could you check whether {scene}?",
         "excuse": "None" if index == 7 else f"But {writer.clause()}. ",
     }
 
 
-FIXTURES["ethics_deontology"] = Fixture(columns(label="int64", scenario="string", excuse="string"), _deontology, YES_NO)
+FIXTURES["ethics_deontology"] = Fixture(
+    columns(label="string", scenario="string", excuse="string"), _deontology, CSV_YES_NO
+)
 
 
 def _virtue(writer: Writer, index: int) -> Row:
     """Two of five traits fit here, to have enough of them in few rows; in the data about one does."""
-    return {"label": int(index % 5 < 2), "scenario": f"{writer.shared(index, 5, 'sentence')} [SEP] {writer.phrase()}"}
+    return {
+        "label": str(int(index % 5 < 2)),
+        "scenario": f"{writer.shared(index, 5, 'sentence')} [SEP] {writer.phrase()}",
+    }
 
 
-FIXTURES["ethics_virtue"] = Fixture(columns(label="int64", scenario="string"), _virtue, YES_NO)
+FIXTURES["ethics_virtue"] = Fixture(columns(label="string", scenario="string"), _virtue, CSV_YES_NO)
 
 
 def _utilitarianism(writer: Writer, index: int) -> Row:

@@ -194,13 +194,13 @@ def test_a_task_is_one_file_and_one_entry(repository: Path, monkeypatch: pytest.
     (repository / "families/toy.py").write_text(TOY)
     monkeypatch.setattr(tasks, "__path__", [*tasks.__path__, str(repository / "families")])
     edit(repository, toy={"family": "toy", "setting": "classification", "answers": YES_NO, "largest": 200})
-    stages.prepare.main("toy")
+    stages.prepare.main("toy", 0)
     monkeypatch.delitem(sys.modules, "w2s.data.tasks.toy")
     monkeypatch.delattr(tasks, "toy")
-    assert json.loads(files.source("toy").read_text())["largest"] == 200
+    assert json.loads(files.source("toy", 0).read_text())["largest"] == 200
     for part in files.PARTS:
-        texts = files.read(files.inputs("toy", part), files.TEXTS)["text"].to_pylist()
-        truth = files.read_labels(files.truth("toy", part))["p"].to_pylist()
+        texts = files.read(files.inputs("toy", 0, part), files.TEXTS)["text"].to_pylist()
+        truth = files.read_labels(files.truth("toy", 0, part))["p"].to_pylist()
         assert [float(int(text.split()[1]) % 2 == 0) for text in texts] == truth
         assert len(truth) >= 20
 

@@ -155,7 +155,7 @@ def test_a_csv_text_that_looks_like_no_value_is_text(read: Read) -> None:
 
 
 def test_a_trait_without_its_scene_is_an_error(read: Read) -> None:
-    with pytest.raises(UserError, match=r"tasks\.ethics_virtue: data/virtue/test\.csv: "):
+    with pytest.raises(UserError, match=r"tasks\.ethics_virtue: the row whose label is .* in data/virtue/test\.csv: "):
         read("ethics_virtue", rows_of("ethics_virtue", lambda row: row | {"scenario": "Ann slept. brave"}))
 
 
