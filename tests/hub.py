@@ -106,8 +106,10 @@ def _byte_fallback(texts: Sequence[str]) -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first")
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(prepend_scheme="first")])
     special, single = ["<unk>", "<s>", "</s>"], [f"<0x{byte:02X}>" for byte in range(256)]
+    # Yes and No are tokens of their own in every real vocabulary: of words this frequent they become so here.
     tokenizer.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=special + single, show_progress=False)
+        [*texts, *["x Yes", "x No"] * 99],
+        trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=special + single, show_progress=False),
     )
     written = json.loads(tokenizer.to_str())  # bytes are ordinary tokens: none is looked for in a text
     written["added_tokens"] = [token for token in written["added_tokens"] if token["content"] in special]

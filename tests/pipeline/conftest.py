@@ -28,6 +28,7 @@ MICRO = {
     "corpora.reviews.documents": 2000,
     "corpora.endgames.documents": 2000,
     **{f"models.{rung}.steps": 60 for rung in ("xs", "m", "chess-xs", "chess-s", "chess-m")},
+    "tasks.reviews.finetune.epochs": 2,
     "methods.generative.generative.epochs": 1,
     "finetune.snapshots": 2,
 }

@@ -12,7 +12,7 @@ from tests.pipeline.conftest import Workspace
 # Each of these runs for seconds.
 pytestmark = pytest.mark.slow
 
-METHOD = "method-classification@confidence"
+METHOD = "method-classification@confidence-0"
 STUDENT = "student-classification@reviews-xs-m-confidence-0"
 
 

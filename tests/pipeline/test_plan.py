@@ -22,8 +22,9 @@ CONFIDENCE = ("student", "reviews", "xs", "m", "confidence", "0")
 NAIVE = ("student", "reviews", "xs", "m", "naive", "0")
 BOOTSTRAP = ("student", "endgames", "chess-xs", "chess-m", "bootstrap", "0")
 LAST = {("evaluate",), ("plot",)}
+LADDER = {("base", model, "0") for model in MICRO["grid"]["ladder"]}
 METHODS = {
-    ("method", setting, method)
+    ("method", setting, method, "0")
     for setting, block in (("classification", REVIEWS), ("preference", PREFERENCES), ("generation", CHESS))
     for method in block["methods"]
 }
@@ -59,15 +60,15 @@ def pin_code_and_methods(workspace: Workspace) -> None:
     workspace.run("python", "-m", "stages.code")
     path = workspace.path
     params = load(path / "params.yaml")
-    for _, setting, method in METHODS:
-        folder = path / files.method(setting, method)
+    for _, setting, method, _ in METHODS:
+        folder = path / files.method(setting, method, 0)
         shutil.rmtree(folder)
         names = (f"settings/{setting}", f"students/{method}")
         code = {name: files.read_json(path / files.CODE / f"{name}.json") for name in names}
         content = pinned(params, setting, method, code)
         files.write_json(folder / "method.json", content)
         for model in content["base_models"]:
-            shutil.copytree(path / files.BASES / model, folder / model)
+            shutil.copytree(path / files.bases(0) / model, folder / model)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_before_the_first_run_everything_is_to_run(fresh: Workspace, monkeypatch
     monkeypatch.chdir(fresh.path)
     found = statuses()
     assert set(found.values()) == {RUN}
-    assert {CONFIDENCE, NAIVE, ("base", "xs"), ("base", "m"), ("prepare", "reviews"), ("check",)} <= found.keys()
+    assert {CONFIDENCE, NAIVE, ("prepare", "reviews", "0"), ("check",)} | LADDER <= found.keys()
     assert fresh.git("status", "--porcelain", "--ignored").count("models") == 0
 
 
@@ -101,18 +102,20 @@ def test_after_it_everything_is_up_to_date(workspace: Workspace) -> None:
 
 
 def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
-    for name in ("code", "data/tasks", "data/weak_labels", "models", "runs"):
+    models = ("models/method", "models/supervisor", "models/student")
+    for name in ("code", "data/tasks", "data/weak_labels", "runs", *models):
         shutil.rmtree(workspace.path / name)
-    assert those(KEPT) == LAST | {("check",)}  # the reports that they made are still here, and sound
+    # The reports that they made are still here, and sound; and so is the ladder, which git keeps.
+    assert those(KEPT) == LAST | LADDER | {("check",)}
     assert those(RUN) == set()
-    assert not (workspace.path / "models").exists()
+    assert not (workspace.path / "models/supervisor").exists()
     assert workspace.stages_run(workspace.run("dvc", "repro")) == set()  # as DVC does it
     assert set(statuses().values()) == {KEPT}
 
 
 def test_a_methods_option_reruns_its_students_only(workspace: Workspace) -> None:
     workspace.set("methods.confidence.loss.alpha_max", 0.5)
-    assert those(RUN) == {("code",), ("check",), CONFIDENCE, ("method", "classification", "confidence")} | LAST
+    assert those(RUN) == {("code",), ("check",), CONFIDENCE, ("method", "classification", "confidence", "0")} | LAST
     assert those(CACHED) == set()
 
 
@@ -139,25 +142,26 @@ def test_a_smaller_grid_and_a_larger_one(workspace: Workspace) -> None:
     assert {stage for stage, status in found.items() if status is RUN} == LAST | {
         ("code",),
         ("check",),
-        ("method", "classification", "naive"),
+        ("method", "classification", "naive", "0"),
     }
     workspace.set("grid.classification.methods", ["naive", "confidence"])
     workspace.set("grid.seeds", [0, 1])
     again = those(RUN)
     assert {stage[-1] for stage in again if stage[0] == "student"} == {"1"}
     assert {stage[0] for stage in again} == {
-        *("code", "check", "supervise", "label", "simulate", "ceiling", "control", "student", "evaluate", "plot")
+        *("code", "check", "prepare", "base", "method", "supervise", "label", "simulate", "ceiling", "control"),
+        *("student", "evaluate", "plot"),
     }
 
 
 def test_another_rung_remakes_no_cell(workspace: Workspace) -> None:
     workspace.set("grid.ladder", [*MICRO["grid"]["ladder"], "l"])
-    assert those(RUN) == LAST | METHODS | {("code",), ("check",), ("base", "l")}
+    assert those(RUN) == LAST | METHODS | {("code",), ("check",), ("base", "l", "0")}
 
 
 def test_a_rung_that_changes_remakes_what_goes_via_it(workspace: Workspace) -> None:
     workspace.set("models.chess-s.steps", 61)
-    assert those(RUN) == LAST | METHODS | {("code",), ("base", "chess-s"), BOOTSTRAP}
+    assert those(RUN) == LAST | METHODS | {("code",), ("check",), ("base", "chess-s", "0"), BOOTSTRAP}
 
 
 def test_another_loss_remakes_the_students_that_learn_by_it_only(workspace: Workspace) -> None:
@@ -168,20 +172,26 @@ def test_another_loss_remakes_the_students_that_learn_by_it_only(workspace: Work
     loss.write_text(f"{loss.read_text()}# In other words.\n")
     assert those(RUN) == {("code",), ("check",), ("plot",)}
     loss.write_text(f"{loss.read_text()}MORE = 1\n")
-    assert those(RUN) == LAST | {("code",), ("check",), ("method", "classification", "confidence"), CONFIDENCE}
+    assert those(RUN) == LAST | {("code",), ("check",), ("method", "classification", "confidence", "0"), CONFIDENCE}
 
 
-def test_what_a_lost_model_made_is_still_good(workspace: Workspace) -> None:
-    """The same inputs make the same bits, so only the lost stage runs, and those that copy base models."""
+def test_a_lost_rung_comes_from_the_run_cache(workspace: Workspace) -> None:
+    shutil.rmtree(workspace.path / "models/base/0/m")
+    assert those(RUN) == set()
+    assert workspace.stages_run(workspace.run("dvc", "repro")) == set()
+    assert (workspace.path / "models/base/0/m/file").exists()
+
+
+def test_after_a_lost_rung_that_must_be_pretrained_anew_all_that_is_made_of_it_may_run(workspace: Workspace) -> None:
     lock = yaml.safe_load((workspace.path / "dvc.lock").read_text())
-    key = lock["stages"]["base@m"]["outs"][0]["md5"]
+    key = lock["stages"]["base@m-0"]["outs"][0]["md5"]
     (workspace.path / ".dvc/cache/files/md5" / key[:2] / key[2:]).unlink()
     shutil.rmtree(workspace.path / "models/base/0/m")
-    assert those(RUN) == METHODS | {("base", "m")}
+    assert those(RUN) >= METHODS | {("base", "m", "0"), NAIVE, CONFIDENCE}
     assert those(CACHED) == set()
 
 
 def test_after_new_data_everything_made_from_them_is_to_run(workspace: Workspace) -> None:
     workspace.set("split.student", 64)
-    assert those(KEPT) == {("check",), *METHODS, *(("base", model) for model in MICRO["grid"]["ladder"])}
+    assert those(KEPT) == {("check",)} | METHODS | LADDER
     assert those(CACHED) == set()
