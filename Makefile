@@ -5,7 +5,7 @@ JOBS ?= 2  # stages at a time; each takes about half a gigabyte
 # The build of torch: cpu, or cuda, which is PyPI's (3 GB with CUDA's libraries on Linux, a plain one elsewhere).
 TORCH ?= $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 CPU_TORCH = $(shell grep -o '^torch==[0-9.]*' requirements-torch.lock)+cpu
-PIP := python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
+PIP := python -m pip install --quiet --disable-pip-version-check --no-deps
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: reproduce suite methods check test lint lock
@@ -40,14 +40,6 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit("w2s needs Python 3.11 or newer; say which: make PYTHON=python3.11 …") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
 
-# pip would compile every module of every package, half of its time. Here Python compiles those that are imported.
-define IMPORTED
-from importlib import import_module
-from w2s.pipeline import schedule, workers
-for name in workers.PRELOADED: import_module(name)
-endef
-export IMPORTED
-
 # Nothing is resolved: the locks name every package with its version and hashes. The CPU build of torch has no hash, since
 # it comes from another index than PyPI; where pip finds none, PyPI's build runs without a GPU too.
 $(VENV)/installed: pyproject.toml requirements.lock requirements-torch.lock | $(VENV)/bin/python
@@ -55,5 +47,4 @@ $(VENV)/installed: pyproject.toml requirements.lock requirements-torch.lock | $(
 	@test $(TORCH) = cpu && $(PIP) $(CPU_TORCH) 2>/dev/null && echo "installed $(CPU_TORCH)" || { set -x; \
 		$(PIP) --require-hashes -r requirements-torch.lock; }
 	$(PIP) --no-build-isolation -e .
-	@env -u PYTHONDONTWRITEBYTECODE python -c "$$IMPORTED"
 	touch $@
