@@ -64,13 +64,7 @@ def test_a_stopped_run_leaves_no_process_and_the_next_ends_with_the_same_bits(pi
 def test_a_second_run_says_at_once_which_process_runs(pipeline: Pipeline) -> None:
     (pipeline.path / "seed").write_text("another\n")
     process = pipeline.start()
-    second = subprocess.run(
-        [sys.executable, "-m", "w2s", "reproduce"],
-        cwd=pipeline.path,
-        env=pipeline.environment,
-        capture_output=True,
-        text=True,
-    )
+    second = pipeline.reproduce()
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: process {process.pid} on ")
     assert second.stderr.endswith(" already runs here; wait for it to end, or stop it\n")
