@@ -29,10 +29,12 @@ SAME = 0.999  # share of predictions
 LEVELS = {
     "BIT-IDENTICAL": "Every trained output and every file of the report is the committed one to the bit.",
     "THE SAME ANSWERS": f"At least {SAME:.1%} of all predictions say the same, and every claim's verdict is unchanged.",
-    "WITHIN THE INTERVAL OF A NEW REPLICATE": "Each accuracy lies where, by the committed seeds, a new seed's would.",
-    "NOT REPRODUCED": "Accuracies lie where, by the committed seeds, a new seed's would not, or cells differ.",
+    "WITHIN THE INTERVAL OF A NEW REPLICATE": "Each model that answers otherwise is as accurate as under a new seed.",
+    "NOT REPRODUCED": "Models are more or less accurate than under a new seed, or parameters or cells are other ones.",
 }
 IDENTICAL, ANSWERS, REPLICATE, FAILED = LEVELS
+CATALOGUES = ("tasks", "models", "methods")
+OUTSIDE, INSIDE = "outside", "within"  # the interval of a new replicate
 
 
 class Results(NamedTuple):
@@ -106,45 +108,75 @@ def compare(here: Results, committed: Results, changed: list[str], confidence: f
     if different <= (1 - SAME) * total and not names:
         return ANSWERS, found
 
-    outside = list(_outside(here, committed, confidence))
-    found.append(f"  {len(outside)} of {len(here.answers)} accuracies lie outside the interval of a new seed.")
-    if not outside:
-        return REPLICATE, found
-    return FAILED, found + shortened(lines(outside, [*Cell._fields, "here", "committed, new seed"], ".4f"), headings=1)
+    moved = sorted(_moved(here, committed, confidence))  # first those outside
+    outside = sum(row[0] == OUTSIDE for row in moved)
+    found.append(f"  {len(moved)} models answer otherwise, {outside} of them outside the interval of new seeds:")
+    if moved:
+        headings = ["", *Cell._fields[:-1], "seeds", "here", "committed", "interval"]
+        found += shortened(lines(moved, headings, ".4f"), headings=1)
+    variant = any(_matters(key, here) for key in _altered(here, committed))
+    found += ["  Parameters that they depend on are other ones: a variant is not a reproduction."] * variant
+    return FAILED if outside or variant else REPLICATE, found
 
 
-def _outside(here: Results, committed: Results, confidence: float) -> Iterator[list[object]]:
-    """The cells whose accuracy is not what the committed seeds predict of a new seed: mean ± t · s · √(1 + 1/n).
+def _moved(here: Results, committed: Results, confidence: float) -> Iterator[list[object]]:
+    """Models with other answers here, and whether their mean accuracy lies where that of new seeds would.
 
-    Of one seed nothing can be predicted, and it must be the same to 1e-9.
+    By n committed seeds of mean m and standard deviation s, k new ones have a mean in m ± t · s · √(1/k + 1/n). The k
+    seeds here are those under which more than 0.1 % of the answers differ. Of one seed nothing can be predicted: its
+    accuracy must be the same to 1e-9.
     """
     from scipy.stats import t  # takes a second
 
-    seeds: dict[Cell, list[float]] = {}
-    for name, cell in committed.answers.items():
-        seeds.setdefault(name._replace(seed=""), []).append(cell.accuracy)
-    for name, cell in here.answers.items():
-        values = seeds[name._replace(seed="")]
-        n = len(values)
+    models: dict[Cell, dict[str, Answered]] = {}
+    for name, answered in committed.answers.items():
+        models.setdefault(name._replace(seed=""), {})[name.seed] = answered
+    for model, seeds in models.items():
+        ours = {seed: here.answers[model._replace(seed=seed)] for seed in seeds}
+        other = [seed for seed in seeds if seeds[seed].different(ours[seed]) > (1 - SAME) * len(seeds[seed].answers)]
+        if not other:
+            continue
+        values = [answered.accuracy for answered in seeds.values()]
+        accuracy = fmean(ours[seed].accuracy for seed in other)
         width = 1e-9
-        if n > 1:
-            width += float(t.ppf((1 + confidence) / 2, n - 1)) * stdev(values) * (1 + 1 / n) ** 0.5
-        if abs(cell.accuracy - fmean(values)) > width:
-            yield [*name, cell.accuracy, f"{fmean(values):.4f} ± {width:.4f}"]
+        if len(values) > 1:
+            spread = stdev(values) * (1 / len(other) + 1 / len(values)) ** 0.5
+            width += float(t.ppf((1 + confidence) / 2, len(values) - 1)) * spread
+        low, high = fmean(values) - width, fmean(values) + width
+        place = INSIDE if low <= accuracy <= high else OUTSIDE
+        before = fmean(seeds[seed].accuracy for seed in other)
+        yield [place, *model[:-1], " ".join(other), accuracy, before, f"[{low:.4f}, {high:.4f}]"]
 
 
 def explain(here: Results, committed: Results) -> list[str]:
-    """The parameters that differ, unless the committed ones are those of another folder of results."""
-    if here.params.get(REPORTS) != committed.params.get(REPORTS):
+    """The parameters that differ."""
+    altered = _altered(here, committed)
+    if not altered:
         return []
-    differing = []
+    return [
+        "",
+        "Parameters that differ, committed -> here:",
+        *shortened([f"  {key}: {how}" for key, how in altered.items()]),
+    ]
+
+
+def _altered(here: Results, committed: Results) -> dict[str, str]:
+    """The parameters that differ and how; the grid's only if the committed grid is of the same folder of results."""
+    same_grid = here.params.get(REPORTS) == committed.params.get(REPORTS)
+    altered = {}
     for key in dict.fromkeys([*committed.params, *here.params]):
         old, new = (json.dumps(of.params[key]) if key in of.params else "absent" for of in (committed, here))
-        if old != new:
-            differing.append(f"  {key}: {old} -> {new}")
-    if not differing:
-        return []
-    return ["", "Parameters that differ, committed -> here (a variant is not a reproduction):", *shortened(differing)]
+        if old != new and (same_grid or not key.startswith("grid.")):
+            altered[key] = f"{old} -> {new}"
+    return altered
+
+
+def _matters(key: str, here: Results) -> bool:
+    """Whether a result may depend on a parameter: not on the grid, or on catalogue entries that no cell names."""
+    catalogue, name, *_ = [*key.split("."), ""]
+    if catalogue in CATALOGUES:
+        return any(name in cell for cell in here.answers) or name in here.params.get("grid.ladder", [])
+    return catalogue != "grid"
 
 
 def environments(here: Results, committed: Results) -> list[str]:
