@@ -37,6 +37,11 @@ def test_students_that_do_not(tmp_path: Path) -> None:
     assert "recovers −30 %" in found
 
 
+def test_students_that_are_neither_ahead_nor_behind(tmp_path: Path) -> None:
+    found = answer_of(experiment(tmp_path, Cells(recovered={"naive": 0.0}, strong=["l"])))
+    assert found.startswith("Undecided: by no method does a strong student clearly beat its weak supervisor")
+
+
 def test_a_difference_within_its_interval_is_not_a_win(tmp_path: Path) -> None:
     found = answer_of(experiment(tmp_path, Cells(recovered={"naive": 0.0, "confidence": 0.7}, strong=["l"])))
     assert found.startswith("Partly: ")
@@ -47,7 +52,7 @@ def test_a_difference_within_its_interval_is_not_a_win(tmp_path: Path) -> None:
 def test_pgr_undefined_everywhere_is_given_with_its_reason(tmp_path: Path) -> None:
     close = {"xs": 0.9, "s": 0.91, "m": 0.92, "l": 0.93}
     found = answer_of(experiment(tmp_path, Cells(accuracy=close, recovered={"naive": 0.0, "confidence": 0.0})))
-    assert found.startswith("No: ")
+    assert found.startswith("Undecided: ")
     assert "undefined" in found
     assert "xs → l (gap of 3.0" in found
     assert "recovers" not in found

@@ -27,8 +27,10 @@ def _who_wins(summary: Summary, pairs: list[Pair]) -> str:
     if baseline == len(pairs):
         return f"Yes: {students} clearly beat their weak supervisors in {_count(baseline, len(pairs))}"
     if not baseline and not any(wins.values()):
+        verdicts = {summary.student(pair, part.baseline, "over_supervisor").above(0) for pair in pairs}
+        word = "No" if verdicts == {"does not hold"} else "Undecided"
         every = _count(len(pairs), len(pairs))
-        return f"No: by no method does a strong student clearly beat its weak supervisor, in {every}"
+        return f"{word}: by no method does a strong student clearly beat its weak supervisor, in {every}"
     sentence = f"Partly: {students} clearly beat their weak supervisors in {_count(baseline, len(pairs))}"
     best = max(wins, key=lambda method: wins[method], default="")
     return sentence + (f" (with the {best} method, in {_count(wins[best], len(pairs))})" if best else "")
