@@ -4,6 +4,7 @@ Values are refused by their fields in `params`, methods without a meaning by `w2
 decides a result.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,14 @@ from w2s.core.hparams import override
 from w2s.core.params import PARAMS, Block, Embedded, Finetune, Params
 from w2s.core.validation import validate
 
+FROZEN = "W2S_PARAMS"  # environment: the copy of params.yaml that all stages of a run read in its place
+
 
 def read(path: str | Path) -> tuple[str, Any]:
     """A YAML file's text and content; raises `UserError`."""
+    source = os.environ.get(FROZEN, path) if str(path) == PARAMS else path
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(source).read_text(encoding="utf-8")
         # As DVC reads it.
         return text, YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeDecodeError) as error:

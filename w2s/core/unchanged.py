@@ -2,14 +2,17 @@
 
 DVC hashes both when a stage has ended. Whoever edits params.yaml or a source file while a model trains would have the
 result recorded, and served by the run cache ever after, as that of values it never saw. So a stage notes both when it
-starts, and compares when it ends: what it does not depend on may change meanwhile.
+starts, and compares when it ends: what it does not depend on may change meanwhile. Under DVC its code must also be what
+stage `code`, earlier in the run, took the fingerprints of.
 """
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from w2s.core import files
 from w2s.core.checks import read
 from w2s.core.errors import UserError
 from w2s.core.fingerprint import DATA, PER_ENTRY, Sources
@@ -43,6 +46,21 @@ class Note:
             for file in sorted(edited if self.stage == "code" else edited & self._own_code()):
                 if self._means_otherwise(file):
                     raise UserError(f"{file} was changed while this stage ran; run it again")
+        if "DVC_STAGE" in os.environ and self.stage != "code":
+            self._require_fingerprinted()
+
+    def _require_fingerprinted(self) -> None:
+        """Raise `UserError` if code of this stage was edited after stage `code` had run."""
+        written = files.CODE.stat().st_mtime
+        later = {path.as_posix() for path in _sources() if path.stat().st_mtime > written}
+        if not later:
+            return
+        fingerprints = {digest for path in files.CODE.rglob("*.json") for digest in _leaves(files.read_json(path))}
+        sources = Sources(Path())
+        for file in sorted(later & self._own_code()):
+            # Taken with or without the docstrings that stand in the report.
+            if fingerprints.isdisjoint([*sources.digests([file]).values(), *sources.digests([file], [file]).values()]):
+                raise UserError(f"{file} was changed after stage `code` had run; run it again")
 
     def _own_params(self) -> dict[str, Any]:
         """Values by their keys in params.yaml. Raises `UserError` where it cannot be read."""
@@ -77,6 +95,15 @@ class Note:
             return Sources.essence(before) != Sources.essence(Path(file).read_bytes())
         except SyntaxError:  # amid an edit
             return True
+
+
+def _leaves(content: Any) -> Iterator[str]:
+    """All texts in a JSON file of stage `code`."""
+    if isinstance(content, dict):
+        for value in content.values():
+            yield from _leaves(value)
+    elif isinstance(content, str):
+        yield content
 
 
 def _sources() -> list[Path]:

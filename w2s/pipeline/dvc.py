@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ import dpath
 import dvc
 import psutil
 
+from w2s.core.checks import FROZEN
 from w2s.core.errors import UserError
 from w2s.core.files import atomic
 
@@ -101,7 +103,14 @@ class Runner:
         LocalHashFileDB.check = HashFileDB.check  # type: ignore[method-assign]
         self.repo = repo
         known = load_file(repo, PROJECT_FILE).stages
-        repo.stage.collect = lambda name, **_: [known[name]]
+
+        def collect(name: str, **_: object) -> list[Stage]:
+            stage = known[name]
+            for dep in stage.params:
+                dep.fs_path = os.environ.get(FROZEN, dep.fs_path)
+            return [stage]
+
+        repo.stage.collect = collect
 
     def run(self, name: str) -> dict[str, Any] | None:
         """The stage's new entry for dvc.lock, or None if it was up to date. Raises `DvcException`."""

@@ -5,18 +5,23 @@ depends on is done and a process is free (`workers`). Only this process writes d
 locked and cached is what `dvc repro` alone would have made.
 """
 
+import os
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from graphlib import TopologicalSorter
 from multiprocessing import get_context
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from tqdm import tqdm
 
 from w2s.core import checks
 from w2s.core.errors import UserError
+from w2s.core.params import PARAMS
 from w2s.pipeline import dvc, workers
 
 Entries = dict[str, dict[str, Any]]  # of dvc.lock, by stage
@@ -36,7 +41,8 @@ def reproduce(jobs: int) -> None:
         upstream = dvc.upstream(repo)
     entries: Entries = {}
     try:
-        computing = _run(upstream, jobs, entries)
+        with frozen_params():
+            computing = _run(upstream, jobs, entries)
     except workers.StageFailedError as error:
         print(error, file=sys.stderr)
         raise UserError("a stage failed; what it said stands above. Finished stages are kept") from None
@@ -48,6 +54,19 @@ def reproduce(jobs: int) -> None:
         with dvc.opened() as repo:
             dvc.record(repo, entries)
     print(*duration(time.perf_counter() - start, computing, jobs), sep="\n")
+
+
+@contextmanager
+def frozen_params() -> Iterator[None]:
+    """Let every stage and DVC read params.yaml as it is now: what is edited meanwhile belongs to the next run."""
+    with NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as copy:  # DVC goes by the suffix
+        copy.write(checks.read(PARAMS)[0])
+        copy.flush()
+        os.environ[checks.FROZEN] = copy.name
+        try:
+            yield
+        finally:
+            del os.environ[checks.FROZEN]
 
 
 def duration(wall: float, computing: float, jobs: int) -> list[str]:
