@@ -18,6 +18,7 @@ from w2s.methods.losses.entropy import entropy as minimum_entropy
 from w2s.methods.losses.kl import kl
 from w2s.methods.losses.product import product
 from w2s.methods.losses.reverse_kl import reverse_kl
+from w2s.methods.losses.weighted import weighted
 from w2s.methods.losses.window import window
 from w2s.settings.binary import cross_entropy
 
@@ -195,10 +196,29 @@ def test_reverse_kl_leaves_a_sure_student_alone() -> None:
     assert 0.9 < unsure < 1.1
 
 
+@given(batches)
+def test_weighted(batch: list[tuple[float, float]]) -> None:
+    """NumPy's weighted average; as cross-entropy where all labels are hard."""
+    logits, labels = arrays(batch)
+    assume((labels != 0.5).any())
+    each = labels * np.logaddexp(0, -logits) + (1 - labels) * np.logaddexp(0, logits)
+    expected = np.average(each, weights=np.maximum(labels, 1 - labels) - 0.5)
+    assert value(weighted, logits, labels) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    hard = np.round(labels)
+    assert value(weighted, logits, hard) == pytest.approx(entropy(logits, hard), rel=1e-9, abs=1e-12)
+
+
+def test_nothing_is_learnt_of_an_undecided_supervisor() -> None:
+    logits = np.array([3.0, -1.0])
+    assert slope(weighted, logits, np.array([0.5, 0.5])).tolist() == [0, 0]
+    assert slope(weighted, logits, np.array([0.5, 0.9]))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("loss", "options"),
     [
         (reverse_kl, {}),
+        (weighted, {}),
         (product, {"weak": 1.0, "own": 1.0}),
         (minimum_entropy, {"weight": 1.0, "warmup": 0.2}),
         (window, {"radius": 0.4}),
@@ -214,7 +234,9 @@ def test_certain_labels_and_extreme_logits_have_finite_slopes(loss: Loss, option
 
 soft = st.lists(st.tuples(st.floats(-15, 15), fractions), min_size=1, max_size=20)
 some = st.floats(0.1, 2)
-smooth = st.sampled_from([kl, reverse_kl]) | st.builds(partial, st.just(minimum_entropy), weight=some, warmup=fractions)
+smooth = st.sampled_from([kl, reverse_kl, weighted]) | st.builds(
+    partial, st.just(minimum_entropy), weight=some, warmup=fractions
+)
 losses = (
     smooth
     | st.builds(partial, st.just(product), weak=some, own=some)
