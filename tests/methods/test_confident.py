@@ -74,7 +74,7 @@ def test_what_it_says_and_what_a_ceiling_has_of_it() -> None:
             0.5,
             reviews(),
             {"grid__simulated": SIMULATED},
-            "'random-errors' is equally sure of all its labels, which are 0 or 1",
+            "'random-errors' is a simulated supervisor, whose labels do not tell how sure it is",
         ),
     ],
 )

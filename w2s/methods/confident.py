@@ -25,7 +25,7 @@ class Confident(Part):
         if not use.setting.PROBABILITIES:
             raise ValueError("not in generation: answers in words do not tell how sure a supervisor is")
         if use.weak not in use.params.models:
-            raise ValueError(f"'{use.weak}' is equally sure of all its labels, which are 0 or 1")
+            raise ValueError(f"'{use.weak}' is a simulated supervisor, whose labels do not tell how sure it is")
 
     def describe(self) -> str:
         return f"learns the {self.share:.0%} of the examples of which the supervisor is surest"
