@@ -1,4 +1,4 @@
-"""Simulate: labels with as many errors as a supervisor's, but other ones. Made from truth, for comparison only."""
+"""Simulate: labels of supervisors that are no models. Made from truth, for comparison only."""
 
 from w2s.core import files
 from w2s.core.checks import load
@@ -14,7 +14,7 @@ def main(task: str, weak: str, seed: int) -> None:
         truth = files.read_labels(files.truth(task, seed, part))
         weak_labels = files.aligned(files.read_labels(path), truth["id"], path)
         rng = numpy_generator("simulate", task, weak, part, seed)
-        p = simulated.simulated_labels(weak, truth["p"].to_numpy(), weak_labels, rng)
+        p = simulated.simulated_labels(weak, part, truth["p"].to_numpy(), weak_labels, rng)
         out = files.weak_labels(task, weak, seed) / f"{part}.parquet"
         files.write(out, files.LABELS, {"id": truth["id"], "p": p})
 

@@ -173,7 +173,17 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     """Every kind of stage and every part of a method, run and counted where training and prediction pass by."""
     path = tmp_path / "repo"
     shutil.copytree(fresh.path, path)
-    names = ["naive", "linear", "probe-first", "relabel-logistic", "stop", "rounds", "few-shot"]
+    names = [
+        "naive",
+        "linear",
+        "probe-first",
+        "relabel-logistic",
+        "stop",
+        "rounds",
+        "few-shot",
+        "confident",
+        "answer-head",
+    ]
     Workspace(path).set("grid.classification.methods", names)
     Workspace(path).set("grid.classification.ceilings", ["naive", "probe-first"])
     monkeypatch.chdir(path)

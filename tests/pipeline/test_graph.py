@@ -19,7 +19,7 @@ from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
 from w2s.core.params import Params
 
 TRUTH = re.compile(r"data/tasks/[^/]+/\d+/truth/(student|validation|test)\.parquet")
-SIMULATED = re.compile(r"data/weak_labels/[^/]+/(random|class|hard)-errors/.*")
+SIMULATED = re.compile(r"data/weak_labels/[^/]+/((random|class|hard)-errors|true-labels-\d+)/.*")
 READS_TRUTH = {"ceiling", "control", "evaluate", "simulate"}
 
 
@@ -44,7 +44,8 @@ def kind(name: str) -> str:
 def leaks(graph: dict[str, tuple[set[str], set[str]]]) -> list[str]:
     """Stages other than those that may, which read hidden truth or anything made from it.
 
-    Students of simulated supervisors may read these supervisors' labels, and no other student may.
+    Students of simulated supervisors may read these supervisors' labels, and no other student may. That some truth of
+    the student half reaches them is what `true-labels-K` means, and `…-errors` too.
     """
     tainted = {path for _, outs in graph.values() for path in outs if TRUTH.fullmatch(path)}
     assert tainted, "no truth file found: the test would prove nothing"
@@ -72,7 +73,8 @@ def planted(tmp_path: Path) -> Path:
     """A repository with this DAG, to plant faults in."""
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"grid": MICRO["grid"]}))
+    simulated = MICRO["grid"]["simulated"] | {"weak": ["random-errors", "true-labels-8"]}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"grid": MICRO["grid"] | {"simulated": simulated}}))
     Repo.init(str(tmp_path), no_scm=True)
     return tmp_path
 
@@ -90,6 +92,7 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         "student-preference@preferences-xs-m-generative-0",
         "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
         "student-simulated@reviews-random-errors-m-naive-0",
+        "student-simulated@reviews-true-labels-8-m-naive-0",
         "label-generation@endgames-chess-xs-0",
         "method-generation@bootstrap-0",
     } <= graph.keys()
@@ -110,6 +113,8 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
             "student-classification",
             "data/weak_labels/reviews/random-errors/0/student.parquet",
         ),  # a simulated supervisor
+        ("student-preference", "data/weak_labels/reviews/true-labels-8/0/student.parquet"),
+        ("label-classification", "data/weak_labels/reviews/true-labels-8/0/student.parquet"),
         ("student-simulated", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
         ("method-classification", "runs/control"),
         ("supervise-preference", "data/tasks/${item.task}/${item.seed}/truth/validation.parquet"),

@@ -100,9 +100,11 @@ class Block(Strict):
 class Simulated(Strict):
     """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
 
-    of: Name = Field(description="the supervisor whose number of errors is simulated")
+    of: Name = Field(description="the supervisor whose number of errors, or whose labels, they have")
     tasks: DistinctList[Name] = Field(description="those of grid.classification.tasks that get them")
-    weak: DistinctList[Name] = Field(description="where errors are: random-errors, class-errors, hard-errors")
+    weak: DistinctList[Name] = Field(
+        description="random-errors, class-errors, hard-errors: where errors are; true-labels-100: how many are true"
+    )
     strong: DistinctList[Name] = Field(description="students; in grid.classification.strong")
     methods: DistinctList[Name] = Field(description="in grid.classification.methods")
 

@@ -1,18 +1,36 @@
-"""Simulated supervisors: the truth with as many errors as a real supervisor makes, but other ones (paper, section E.2).
+"""Simulated supervisors, whose labels are made from truth: for comparison only.
 
-If students forgave all errors alike, they would learn as much from these as from the supervisor itself.
+`…-errors` is the truth with as many errors as a real supervisor makes, but other ones (paper, section E.2): if students
+forgave all errors alike, they would learn as much from these as from the supervisor itself. `true-labels-K` are the
+supervisor's own labels, K of them replaced by the truth: what would so many labels by experts be worth?
 """
+
+import re
 
 import numpy as np
 
-from w2s.core.errors import unknown
+from w2s.core.errors import UserError, unknown
+
+TRUE_LABELS = re.compile(r"true-labels-([1-9][0-9]*)")
 
 
-def simulated_labels(name: str, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Labels 0 or 1 [examples], wrong as often as the supervisor whose weak labels P(true) [examples] are `weak`."""
+def simulated_labels(name: str, part: str, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A simulated supervisor's labels of a part, whose truth and weak labels P(true) are given: all three [examples].
+
+    Those with errors are 0 or 1. Experts label some of the student half; elsewhere their supervisor is the real one.
+    """
+    if count := _true_labels(name):
+        known = np.isin(np.arange(len(truth)), rng.permutation(len(truth))[:count])
+        return np.where(known & (part == "student"), truth, weak)
     weak_errors = (weak > 0.5) != (truth > 0.5)
     errors = ERRORS[name](weak_errors, truth, weak, rng)
     return np.where(errors, 1 - truth, truth)
+
+
+def _true_labels(name: str) -> int:
+    """How many labels are true in `true-labels-K`; 0 for any other name."""
+    found = TRUE_LABELS.fullmatch(name)
+    return int(found[1]) if found else 0
 
 
 def random_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -42,8 +60,10 @@ def hard_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rn
 ERRORS = {"random-errors": random_errors, "class-errors": class_errors, "hard-errors": hard_errors}
 
 
-def require_known(names: list[str], param_path: str) -> None:
-    """Raise `UserError` where one of the names is not a simulated supervisor's."""
+def require_known(names: list[str], students: int, param_path: str) -> None:
+    """Raise `UserError` where one of the names is not a simulated supervisor's, or has more than all labels true."""
     for name in names:
-        if name not in ERRORS:
-            raise unknown(param_path, name, ERRORS)
+        if _true_labels(name) > students:
+            raise UserError(f"{param_path}: '{name}' is more than split.student, {students}")
+        if name not in ERRORS and not _true_labels(name):
+            raise unknown(param_path, name, [*ERRORS, "true-labels-100"])

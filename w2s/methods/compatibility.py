@@ -34,7 +34,7 @@ def require_all(params: Params) -> None:
         for method in block.methods:
             require(params, setting, method)
         require_distinct_ceilings(params, setting, block)
-    simulated.require_known(params.grid.simulated.weak, "params.yaml: grid.simulated.weak")
+    simulated.require_known(params.grid.simulated.weak, params.split.student, "params.yaml: grid.simulated.weak")
 
 
 def require(params: Params, setting: str, name: str) -> None:

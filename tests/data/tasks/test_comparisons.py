@@ -237,3 +237,23 @@ def test_divide_counts_texts_plainly() -> None:
     assert sum(len(part) for part in parts.values()) == 60
     with pytest.raises(UserError, match=r"^here: too few examples for the split: test wants 6 and got none$"):
         divide(examples[:5], Split(supervisor=10, student=10, validation=4, test=6), "here")
+
+
+def test_easy_puzzles_are_learned_and_hard_ones_tested(read: Read) -> None:
+    """From the same files, so those of `lichess` are put into the cache."""
+    read("lichess")
+    entry = load().tasks["lichess-easy-to-hard"]
+    family = tasks.family(entry.family, "here")
+    stream = family.examples(SPLIT, None, 0, "here", **options_of(family.examples, entry, "here"))
+    parts = divide(stream, SPLIT, "here")
+    rated = {row["PuzzleId"]: row["Rating"] for row in _rows("lichess", "train")}
+    groups: dict[str, str] = {}
+    for part, examples in parts.items():
+        assert examples
+        for example in examples:
+            assert (rated[example.id] > 1200) == (part == "test")
+            assert groups.setdefault(example.group, part) == part
+    assert {*stream.source} == {"easy", "hard"}
+    wrong = entry.model_dump() | {"hard": {"rating_min": 1500, "rating_max": 1400}}
+    with pytest.raises(UserError, match=r"^here\.hard\.rating_min: 1500 is above rating_max, 1400$"):
+        family.examples(SPLIT, None, 0, "here", **options_of(family.examples, Task(**wrong), "here"))

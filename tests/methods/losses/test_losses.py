@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy.special import logit, rel_entr
 
 from w2s.core.errors import UserError
 from w2s.methods.loss import Loss as LossPart
@@ -16,6 +17,8 @@ from w2s.methods.losses.confidence import confidence, hardened
 from w2s.methods.losses.entropy import entropy as minimum_entropy
 from w2s.methods.losses.kl import kl
 from w2s.methods.losses.product import product
+from w2s.methods.losses.reverse_kl import reverse_kl
+from w2s.methods.losses.weighted import weighted
 from w2s.methods.losses.window import window
 from w2s.settings.binary import cross_entropy
 
@@ -172,9 +175,50 @@ def test_kl(batch: list[tuple[float, float]]) -> None:
     assert kl(logits, logits.sigmoid(), 0.5).item() == pytest.approx(0, abs=1e-9)
 
 
+@given(st.lists(st.tuples(st.floats(-15, 15), st.floats(0.001, 0.999)), min_size=1, max_size=20))
+def test_reverse_kl(batch: list[tuple[float, float]]) -> None:
+    """Against SciPy's relative entropy of the two distributions, and its slope as worked out by hand."""
+    logits, labels = arrays(batch)
+    f = sigmoid(logits)
+    expected = rel_entr([f, 1 - f], [labels, 1 - labels]).sum(axis=0).mean()
+    assert value(reverse_kl, logits, labels) == pytest.approx(expected, rel=1e-6, abs=1e-9)
+    expected = f * (1 - f) * (logits - logit(labels)) / len(logits)
+    np.testing.assert_allclose(slope(reverse_kl, logits, labels), expected, rtol=1e-6, atol=1e-9)
+    assert value(reverse_kl, logits, f) == pytest.approx(0, abs=1e-9)
+
+
+def test_reverse_kl_leaves_a_sure_student_alone() -> None:
+    """A label of 0.3 pulls a student at 0.999 far less than it does by cross-entropy; one at 0.6 about as much."""
+    labels = np.array([0.3, 0.3])
+    logits = logit(np.array([0.999, 0.6]))
+    sure, unsure = slope(reverse_kl, logits, labels) / slope(cross_entropy, logits, labels)
+    assert sure < 0.02
+    assert 0.9 < unsure < 1.1
+
+
+@given(batches)
+def test_weighted(batch: list[tuple[float, float]]) -> None:
+    """NumPy's weighted average; as cross-entropy where all labels are hard."""
+    logits, labels = arrays(batch)
+    assume((labels != 0.5).any())
+    each = labels * np.logaddexp(0, -logits) + (1 - labels) * np.logaddexp(0, logits)
+    expected = np.average(each, weights=np.maximum(labels, 1 - labels) - 0.5)
+    assert value(weighted, logits, labels) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    hard = np.round(labels)
+    assert value(weighted, logits, hard) == pytest.approx(entropy(logits, hard), rel=1e-9, abs=1e-12)
+
+
+def test_nothing_is_learnt_of_an_undecided_supervisor() -> None:
+    logits = np.array([3.0, -1.0])
+    assert slope(weighted, logits, np.array([0.5, 0.5])).tolist() == [0, 0]
+    assert slope(weighted, logits, np.array([0.5, 0.9]))[0] == 0
+
+
 @pytest.mark.parametrize(
     ("loss", "options"),
     [
+        (reverse_kl, {}),
+        (weighted, {}),
         (product, {"weak": 1.0, "own": 1.0}),
         (minimum_entropy, {"weight": 1.0, "warmup": 0.2}),
         (window, {"radius": 0.4}),
@@ -190,7 +234,9 @@ def test_certain_labels_and_extreme_logits_have_finite_slopes(loss: Loss, option
 
 soft = st.lists(st.tuples(st.floats(-15, 15), fractions), min_size=1, max_size=20)
 some = st.floats(0.1, 2)
-smooth = st.just(kl) | st.builds(partial, st.just(minimum_entropy), weight=some, warmup=fractions)
+smooth = st.sampled_from([kl, reverse_kl, weighted]) | st.builds(
+    partial, st.just(minimum_entropy), weight=some, warmup=fractions
+)
 losses = (
     smooth
     | st.builds(partial, st.just(product), weak=some, own=some)
@@ -277,7 +323,8 @@ def test_the_window_closes_on_both_sides_and_counts_all() -> None:
 def test_extreme_answers_leave_value_and_slope_finite(loss: Loss, batch: list[tuple[float, float]]) -> None:
     logits, labels = (column.astype(np.float32) for column in arrays(batch))
     assert np.isfinite(value(loss, logits, labels))
-    assert (abs(slope(loss, logits, labels)) <= 2 / len(batch)).all()
+    # Of reverse KL, f·(1−f)·|z − logit(weak)| with |logit(weak)| < 16.
+    assert (abs(slope(loss, logits, labels)) <= 4 / len(batch)).all()
 
 
 @pytest.mark.parametrize(
