@@ -21,8 +21,10 @@ from w2s.training import state
 
 ROOT = Path(__file__).parents[2]
 CELL = ("mine", "xs", "l")
-# Sums of gradients are rounded in another order, and AdamW divides small gradients by their own size.
+# Of weights near 0.1 and of P(true), after eight updates: sums of gradients are rounded in another order.
 TOLERANCE = 1e-4
+# Softmax does not see what is added to all keys. Gradients there are nothing but rounding, which AdamW makes large.
+WITHOUT_EFFECT = "query_key_value.bias"
 SECONDS = 60  # until something must have happened
 # Stages of the repository under test, which save after every update.
 STAGES = f"""from w2s.training import state
@@ -100,14 +102,13 @@ def test_two_processes_learn_and_write_what_one_does(setting: str, method: str, 
     assert two_names == one_names
     assert not list(Path().rglob("*.tmp*"))
     for name, weight in one_weights.items():
-        np.testing.assert_allclose(two_weights[name], weight, atol=TOLERANCE, rtol=0)
-    assert two.drop("p" if setting == "classification" else "answer").equals(
-        one.drop("p" if setting == "classification" else "answer")
+        if not name.endswith(WITHOUT_EFFECT):
+            np.testing.assert_allclose(two_weights[name], weight, atol=TOLERANCE, rtol=0)
+    assert two.drop("p" if setting == "classification" else []).equals(
+        one.drop("p" if setting == "classification" else [])
     )
     if setting == "classification":
         np.testing.assert_allclose(two["p"].to_numpy(), one["p"].to_numpy(), atol=TOLERANCE, rtol=0)
-    else:
-        assert two.equals(one)
 
 
 @pytest.mark.slow

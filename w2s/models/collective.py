@@ -1,9 +1,8 @@
 """What the processes of a stage (`w2s.core.ranks`) do together: deal out batches, collect results, add gradients."""
 
-import atexit
+import pickle
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -13,9 +12,10 @@ import torch.distributed as dist
 from torch import Tensor
 
 from w2s.core import ranks
+from w2s.models import hardware
 
 T = TypeVar("T")
-LONG = timedelta(days=30)  # one may work while others wait; a dead one is noticed otherwise
+LONG = timedelta(days=30)  # one may work while the others wait; that one has died is noticed otherwise
 
 
 def dealt(order: Sequence[T]) -> Sequence[T]:
@@ -37,37 +37,37 @@ def merged(own: dict[int, Any]) -> dict[int, Any]:
     """What all processes found, by index."""
     if ranks.SIZE == 1:
         return own
-    parts: list[dict[int, Any]] = [{}] * ranks.SIZE
-    with _together():
-        dist.all_gather_object(parts, own)
+    mine = torch.frombuffer(bytearray(pickle.dumps(own)), dtype=torch.uint8)
+    sizes = torch.zeros(ranks.SIZE, dtype=torch.int64, device=hardware.device())
+    sizes[ranks.RANK] = len(mine)
+    add_up([sizes])
+    rows = torch.zeros(ranks.SIZE, int(sizes.max()), dtype=torch.uint8, device=hardware.device())
+    rows[ranks.RANK, : len(mine)] = mine.to(rows.device)
+    add_up([rows])
+    parts = [pickle.loads(row[:size].numpy()) for row, size in zip(rows.cpu(), sizes.tolist(), strict=True)]
     return {index: result for part in parts for index, result in part.items()}
 
 
 def add_up(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by the sum of all processes' tensors, the same bits in each."""
-    if ranks.SIZE > 1:
-        with _together():
-            for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-                work.wait()
+    """Replace each tensor by the sum of all processes' tensors, the same bits in each.
 
-
-@contextmanager
-def _together() -> Iterator[None]:
-    """Ends this process in silence when another one is gone: the one that watches over them says so."""
+    Where another process is gone, this one ends in silence: the one that watches over them says so.
+    """
+    if ranks.SIZE == 1:
+        return
     try:
-        _join()
-        yield
+        for work in [_group().allreduce([tensor]) for tensor in tensors]:
+            work.wait()
     except RuntimeError:
         sys.exit(ranks.LOST)
 
 
 @cache
-def _join() -> None:
-    dist.init_process_group(
-        "nccl" if torch.cuda.is_available() else "gloo",
-        init_method=f"file://{ranks.MEETING}",
-        rank=ranks.RANK,
-        world_size=ranks.SIZE,
-        timeout=LONG,
-    )
-    atexit.register(dist.destroy_process_group)
+def _group() -> Any:
+    """The processes' connection. Not torch's default one: by that transformers would change what it saves and how."""
+    store = dist.FileStore(ranks.MEETING, ranks.SIZE)
+    if hardware.device().type != "cuda":
+        return dist.ProcessGroupGloo(store, ranks.RANK, ranks.SIZE, LONG)
+    options = dist.ProcessGroupNCCL.Options()
+    options._timeout = LONG
+    return dist.ProcessGroupNCCL(store, ranks.RANK, ranks.SIZE, options)
