@@ -1,6 +1,6 @@
 """Ceiling: finetune the strong model on the student half's truth, to know what it could do."""
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.checks import load
 from w2s.core.stage import run
 from w2s.methods import as_ceiling, parts_of, train
@@ -12,6 +12,7 @@ from w2s.training.state import resumable
 def main(task: str, strong: str, method: str, seed: int) -> None:
     params = load()
     setting = setting_for(params, task, strong, files.bases(seed), method)
+    ranks.share(setting.hparams.processes)
     cell = ("ceiling", task, strong, method, seed)
     truth = files.truth(task, seed, "student")
     kind = params.tasks[task].setting

@@ -4,7 +4,7 @@ import sys
 
 from accelerate.utils.memory import clear_device_cache
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.checks import load
 from w2s.core.determinism import generator
 from w2s.core.stage import run
@@ -18,6 +18,7 @@ from w2s.training.state import resumable
 def main(task: str, strong: str, seed: int) -> None:
     params = load()
     setting = setting_for(params, task, strong, files.bases(seed))
+    ranks.share(setting.hparams.processes)
     test = files.read(files.inputs(task, seed, "test"), setting.INPUTS)
     cell = ("control", task, strong, seed)
     truth = files.truth(task, seed, "student")

@@ -1,6 +1,6 @@
 """Student: finetune the strong model on the weak labels of its half, by one method."""
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.checks import load
 from w2s.core.stage import run
 from w2s.methods import parts_of, train
@@ -12,6 +12,7 @@ from w2s.training.state import resumable
 def main(task: str, weak: str, strong: str, method: str, seed: int) -> None:
     params = load()
     setting = setting_for(params, task, strong, files.bases(seed), method)
+    ranks.share(setting.hparams.processes)
     labels = files.weak_labels(task, weak, seed)
     cell = ("student", task, weak, strong, method, seed)
     of_method = files.method(params.tasks[task].setting, method, seed)

@@ -1,6 +1,6 @@
 """Supervise: finetune a weak model on the supervisor half's truth, and keep it."""
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.checks import load
 from w2s.core.params import Keep
 from w2s.core.stage import run
@@ -13,6 +13,7 @@ from w2s.training.state import resumable
 def main(task: str, weak: str, seed: int) -> None:
     params = load()
     setting = setting_for(params, task, weak, files.bases(seed))
+    ranks.share(setting.hparams.processes)
     # Stage `label` needs the weights, whatever else is kept.
     keep: Keep = "full" if "full" in (setting.hparams.tune, setting.hparams.keep) else "adapter"
     cell = ("supervisor", task, weak, seed)

@@ -57,6 +57,7 @@ HPARAMS = Finetune(
     precision="fp32",
     snapshots=4,
     threads=1,
+    processes=1,
 )
 
 

@@ -30,7 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="w2s", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
     jobs = argparse.ArgumentParser(add_help=False)
-    jobs.add_argument("-j", "--jobs", type=int, default=2, help="stages at the same time (default: 2)")
+    jobs.add_argument(
+        "-j", "--jobs", type=_count, help="stages at the same time (default: one for each NVIDIA GPU, without any 2)"
+    )
 
     command = commands.add_parser("reproduce", parents=[jobs], help="bring every stage up to date, several at a time")
     command.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
@@ -55,13 +57,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _count(text: str) -> int:
+    return max(1, int(text))
+
+
 def _reproduce(arguments: argparse.Namespace) -> None:
     with ending.stoppable(), ending.alone():
         from w2s.pipeline import schedule  # raises `UserError` where DVC is not the one it knows
 
         if arguments.grid:
             grids.put(arguments.grid)
-        schedule.reproduce(max(1, arguments.jobs))
+        schedule.reproduce(arguments.jobs)
 
 
 def _verdict(_: argparse.Namespace) -> int:
@@ -86,7 +92,7 @@ def _readme(_: argparse.Namespace) -> None:
 def _cost(arguments: argparse.Namespace) -> None:
     from w2s.pipeline.cost import listing  # likewise
 
-    listing.run(max(1, arguments.jobs))
+    listing.run(arguments.jobs)
 
 
 if __name__ == "__main__":

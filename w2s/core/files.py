@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from w2s.core import ranks
 from w2s.core.errors import UserError, lacking
 
 T = TypeVar("T")
@@ -233,12 +234,18 @@ def withdraw() -> None:
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` (file or folder) that takes its name when the block succeeds, else vanishes."""
+    """A temporary path beside `path` (file or folder) that takes its name when the block succeeds, else vanishes.
+
+    Of several processes of a stage the first one alone leaves what it writes; the others have it while they run.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
+    suffix = f".tmp{ranks.RANK or ''}"
+    temporary = path.with_name(f".{path.name}{suffix}")
     _remove(temporary)
     try:
         yield temporary
+        if ranks.RANK and not any(part.endswith(suffix) for part in path.parent.parts):
+            return
         if temporary.is_dir():
             _remove(path)
         os.replace(temporary, path)

@@ -178,6 +178,10 @@ class Finetune(Strict):
     )
     snapshots: Count = Field(description="evenly spaced points of training at which test inputs are predicted")
     threads: Count = Field(description="CPU threads; a hyperparameter, since it decides the last bits")
+    processes: Count = Field(
+        description="processes that share each training and its predictions, with one GPU each where there are any; "
+        "like threads it decides speed and the last bits"
+    )
 
     @model_validator(mode="after")
     def _adapter_is_tuned(self) -> Self:

@@ -65,6 +65,11 @@ def pad_batch(
     return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
 
 
+def longest_first(lengths: Sequence[int]) -> list[int]:
+    """The indices of sequences of these lengths, the longest first."""
+    return sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+
+
 class Budget:
     """Padded tokens that one forward pass may take; halved for good whenever memory runs out."""
 
@@ -80,13 +85,13 @@ class Budget:
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.tokens = state["tokens"]
 
-    def micro_batches(self, lengths: Sequence[int]) -> list[list[int]]:
+    def micro_batches(self, lengths: Sequence[int], chosen: Sequence[int] | None = None) -> list[list[int]]:
         """Indices of sequences of these `lengths` (tokens), each once, longest first, in batches within the budget.
 
-        A batch holds at least one sequence, however long.
+        All indices, or the `chosen` ones. A batch holds at least one sequence, however long.
         """
         batches: list[list[int]] = []
-        for index in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        for index in longest_first(lengths) if chosen is None else chosen:
             if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > self.tokens:
                 batches.append([])
             batches[-1].append(index)

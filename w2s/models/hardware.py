@@ -7,6 +7,7 @@ from typing import Literal
 import psutil
 import torch
 
+from w2s.core import ranks
 from w2s.core.params import Finetune
 
 # A container's limit in bytes, or "max"; psutil shows the whole machine's memory.
@@ -21,7 +22,7 @@ def device() -> torch.device:
 
 @cache
 def memory() -> int:
-    """Bytes that one training may use: nine tenths of an accelerator's memory, or half of the machine's own.
+    """Bytes that one process may use: nine tenths of an accelerator's memory, or a stage's share of half the machine's.
 
     The total, not what is free at the moment, so that the same machine always makes the same micro-batches.
     """
@@ -29,7 +30,7 @@ def memory() -> int:
         return int(0.9 * torch.cuda.get_device_properties(device()).total_memory)
     limit = CGROUP.read_text(encoding="utf-8").strip() if CGROUP.exists() else "max"
     total = psutil.virtual_memory().total
-    return min(total, total if limit == "max" else int(limit)) // 2
+    return min(total, total if limit == "max" else int(limit)) // 2 // ranks.SIZE
 
 
 def precision(wanted: Literal["auto", "fp32", "bf16"]) -> Literal["fp32", "bf16"]:

@@ -1,6 +1,7 @@
 """One stage's command, in a fork of the server that `workers` started: ends with the worker."""
 
 import importlib
+import inspect
 import os
 import shlex
 import signal
@@ -28,5 +29,6 @@ def run(command: str, environment: Mapping[str, str]) -> None:
     ending.be_killed_with_parent()
     _, _, module, *arguments = words
     os.environ.update(environment)
-    sys.argv = [module, *arguments]
-    stage.run(importlib.import_module(module).main)
+    script = importlib.import_module(module)
+    sys.argv = [inspect.getfile(script), *arguments]
+    stage.run(script.main)

@@ -60,11 +60,14 @@ def start() -> None:
     _runner = dvc.Runner(dvc.Repo(_wait_for_lock=True))
 
 
-def run(name: str) -> tuple[dict[str, Any] | None, float]:
+def run(name: str, gpus: str) -> tuple[dict[str, Any] | None, float]:
     """Bring one stage up to date; its new entry for dvc.lock, or None, and the seconds that it trained and predicted.
 
-    Raises `StageFailedError`.
+    It has these `gpus` to itself, as CUDA_VISIBLE_DEVICES names them; none are named where there are none. Raises
+    `StageFailedError`.
     """
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     _output.seek(0)
     _output.truncate()
     os.truncate(_seconds.name, 0)

@@ -18,7 +18,8 @@ from w2s.core.errors import UserError
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Finetune, Params
 from w2s.core.stopwatch import compute
-from w2s.models import hardware
+from w2s.models import collective, hardware
+from w2s.models.batches import longest_first
 from w2s.models.checkpoints import load_tokenizer, max_context, padding, skeleton
 from w2s.models.heads import Head
 
@@ -108,17 +109,19 @@ class Setting(ABC):
     def map_batches(self, function: Callable[..., np.ndarray], model: Any, items: Sequence[Item]) -> list[Any]:
         """`function(model, batch)` for every item, in batches that the model's memory budget allows."""
         model.eval()
-        results: list[Any] = [None] * len(items)
+        lengths = [self.length(item) for item in items]
+        own = collective.dealt(longest_first(lengths))
+        results: dict[int, Any] = {}
 
         def attempt() -> None:
-            for batch in model.budget.micro_batches([self.length(item) for item in items]):
+            for batch in model.budget.micro_batches(lengths, own):
                 with torch.no_grad(), self.autocast():
                     found = function(model, [items[index] for index in batch])
-                for index, result in zip(batch, found, strict=True):
-                    results[index] = result
+                results.update(zip(batch, found, strict=True))
 
         model.budget.retry_on_oom(attempt)
-        return results
+        results = collective.merged(results)
+        return [results[index] for index in range(len(items))]
 
     def features(self, model: Any, items: Sequence[Item]) -> np.ndarray | None:
         """What a linear probe reads of each example, fp32 [N, hidden]; None where answers are not yes or no."""

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from w2s.core import files
-from w2s.models import hardware
+from w2s.models import collective, hardware
+from w2s.models.batches import longest_first
 from w2s.models.heads import Head
 from w2s.settings.base import Examples, Item, LossFunction, Setting
 from w2s.training.batching import epochs
@@ -139,13 +140,7 @@ def finetuning_updates(
     lengths = [setting.length(item) for item in items]
     for batch in epochs(lengths, setting.hparams.batch_size, *rng_key):
         batch_items = [items[index] for index in batch]
-        attempt = partial(_update, model, setting, batch_items, targets[batch], loss)
-        yield partial(affordable, model, attempt)
-
-
-def affordable(model: Head, attempt: Update, progress: float) -> Metrics:
-    """An update, repeated with smaller micro-batches when memory runs out."""
-    return model.budget.retry_on_oom(partial(attempt, progress), reset=model.zero_grad)
+        yield partial(_update, model, setting, batch_items, targets[batch], loss)
 
 
 def _update(
@@ -153,28 +148,43 @@ def _update(
 ) -> Metrics:
     """Add the gradient of one batch.
 
-    The loss sees the whole batch, however it is cut: it may depend on the balance of all its labels. A batch in several
-    micro-batches is read twice: once for the slope of the loss in every output, once to carry these slopes back micro-
-    batch by micro-batch (Gao et al., 2021).
+    The loss sees the whole batch, however it is divided among processes and micro-batches: it may depend on the balance
+    of all its labels. So its slope in every output is taken first, and then carried back micro-batch by micro-batch
+    (Gao et al., 2021). When memory runs out, either half is done again in smaller micro-batches.
     """
+    lengths = [setting.length(item) for item in items]
+    order = longest_first(lengths)
+    # In a batch of fewer examples than processes, some read one that is not theirs and carry nothing back.
+    own = collective.dealt(order) or order[:1]
+    affordable = partial(model.budget.retry_on_oom, reset=model.zero_grad)
 
     def outputs_of(indices: list[int]) -> torch.Tensor:
         with setting.autocast():
             return setting.outputs(model, [items[index] for index in indices])
 
-    micro_batches = model.budget.micro_batches([setting.length(item) for item in items])
-    order = [index for micro_batch in micro_batches for index in micro_batch]
-    labels = targets[order].to(hardware.device())
-    if len(micro_batches) == 1:
-        outputs = outputs_of(order)
-        value = loss(outputs, labels, progress)
-        value.backward()
-    else:
-        with torch.no_grad():
-            outputs = torch.cat([outputs_of(micro_batch) for micro_batch in micro_batches]).requires_grad_()
-        value = loss(outputs, labels, progress)
-        (slopes,) = torch.autograd.grad(value, outputs)
+    def read() -> torch.Tensor:
+        micro_batches = model.budget.micro_batches(lengths, own)
+        # Of a single micro-batch the graph is kept, and it need not be read twice.
+        with torch.set_grad_enabled(len(micro_batches) == 1):
+            return torch.cat([outputs_of(micro_batch) for micro_batch in micro_batches])
+
+    def carry_back() -> None:
+        if graph:
+            graph.pop().backward(slopes)
+            return
+        micro_batches = model.budget.micro_batches(lengths, own)
         slices = slopes.split([len(micro_batch) for micro_batch in micro_batches])
         for micro_batch, slope in zip(micro_batches, slices, strict=True):
-            (outputs_of(micro_batch) * slope).sum().backward()
+            outputs_of(micro_batch).backward(slope)
+
+    own_outputs = affordable(read)
+    graph = [own_outputs] if own_outputs.requires_grad else []
+    outputs = collective.collected(own_outputs.detach(), len(items)).requires_grad_()
+    labels = targets[order].to(hardware.device())
+    value = loss(outputs, labels, progress)
+    (all_slopes,) = torch.autograd.grad(value, outputs)
+    slopes = collective.dealt(all_slopes) if collective.dealt(order) else torch.zeros_like(all_slopes[:1])
+    del own_outputs
+    affordable(carry_back)
+    collective.add_up(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
     return {"loss": value.item(), "accuracy": setting.is_correct(outputs, labels).float().mean().item()}

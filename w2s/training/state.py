@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.models import hardware
 
 FOLDER = Path("checkpoints")  # no output of a stage, which DVC would remove before the stage runs again
@@ -97,7 +97,8 @@ def resumable(role: str, *cell: object, reads: Sequence[Path]) -> Iterator[Check
     """The checkpoints of a stage whose run is `files.run(role, *cell)`; removed when the block succeeds."""
     checkpoints = Checkpoints(FOLDER / "@".join(map(str, (role, *cell))), files.run(role, *cell), reads)
     yield checkpoints
-    checkpoints.remove()
+    if ranks.RANK == 0:
+        checkpoints.remove()
 
 
 class Checkpoint:
@@ -125,6 +126,8 @@ class Checkpoint:
 
     def is_due(self, state: TrainState, has_ended: bool) -> bool:
         """Whether it is time to save, after an update that may have been the training's last."""
+        if ranks.RANK:  # the first process saves for all
+            return False
         if has_ended and self.is_intermediate:
             return True
         passed = time.monotonic() - self.stage.saved

@@ -1,16 +1,17 @@
 """Finetunes a language model on texts without labels."""
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.determinism import generator
-from w2s.models.batches import encode
+from w2s.models import collective
+from w2s.models.batches import encode, longest_first
 from w2s.models.heads import LanguageHead
 from w2s.settings.base import Setting
 from w2s.training.batching import epochs
-from w2s.training.finetune import affordable
 from w2s.training.loop import Metrics, Schedule, Update, train
 from w2s.training.next_token import next_token
 from w2s.training.state import Checkpoints
@@ -42,19 +43,28 @@ def _updates(
 ) -> Iterator[Update]:
     lengths = [len(document) for document in documents]
     for batch in epochs(lengths, setting.hparams.batch_size, *rng_key):
-        attempt = partial(_update, model, setting, [documents[index] for index in batch])
-        yield partial(affordable, model, attempt)
+        yield partial(_update, model, setting, [documents[index] for index in batch])
 
 
 def _update(model: LanguageHead, setting: Setting, documents: list[list[int]], progress: float) -> Metrics:
-    """Add the gradient of the mean over all tokens of these documents."""
-    total = 0.0
-    targets = sum(len(document) - 1 for document in documents)
-    for micro_batch in model.budget.micro_batches([len(document) for document in documents]):
-        batch = [documents[index] for index in micro_batch]
-        with setting.autocast():
-            loss = next_token(model.body, batch, setting.pad)
-        share = loss * sum(len(document) - 1 for document in batch) / targets
-        share.backward()
-        total += share.item()
-    return {"loss": total}
+    """Add the gradient of the mean over all tokens of these documents, divided among processes and micro-batches."""
+    lengths = [len(document) for document in documents]
+    order = longest_first(lengths)
+    # In a batch of fewer documents than processes, some read one that is not theirs and add nothing.
+    own = collective.dealt(order) or order[:1]
+    targets = sum(lengths) - len(documents) if collective.dealt(order) else math.inf
+
+    def attempt() -> float:
+        total = 0.0
+        for micro_batch in model.budget.micro_batches(lengths, own):
+            batch = [documents[index] for index in micro_batch]
+            with setting.autocast():
+                loss = next_token(model.body, batch, setting.pad)
+            share = loss * sum(len(document) - 1 for document in batch) / targets
+            share.backward()
+            total += share.item()
+        return total
+
+    total = model.budget.retry_on_oom(attempt, reset=model.zero_grad)
+    collective.add_up(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
+    return {"loss": sum(collective.merged({ranks.RANK: total}).values())}

@@ -29,7 +29,7 @@ from w2s.results.statistics import Blocks
 V = TypeVar("V")
 
 
-def calibrate(params: Params, running: Sequence[Step], sizes: Sizes, jobs: int) -> Measures:
+def calibrate(params: Params, running: Sequence[Step], sizes: Sizes, places: Sequence[str]) -> Measures:
     """Measure all that the cost of the running stages follows from; raises `UserError` where a stage would."""
     finetuned: dict[Place, bool] = {}  # and whether on texts, too
     for step in running:
@@ -50,7 +50,7 @@ def calibrate(params: Params, running: Sequence[Step], sizes: Sizes, jobs: int) 
         tqdm(total=total, desc="measuring this machine", leave=False, dynamic_ncols=True) as bar,
     ):
         folder = Path(name)
-        pools = Processes(max(1, min(jobs, len(running))), bar)
+        pools = Processes(places[: max(1, len(running))], bar)
         try:
             measures = Measures(
                 machine=pools.mean(process.start, time.time()),
@@ -71,12 +71,13 @@ def calibrate(params: Params, running: Sequence[Step], sizes: Sizes, jobs: int) 
 class Processes:
     """Processes side by side that all measure the same thing at the same time."""
 
-    def __init__(self, count: int, bar: tqdm) -> None:
+    def __init__(self, places: Sequence[str], bar: tqdm) -> None:
+        """One for each of these `slots`."""
         # Libraries read these when a process imports them: nothing is fetched, and there is one bar.
         os.environ |= {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
         # A spawned process would count this one's peak memory as its own.
         context = get_context("forkserver")
-        self.pools = [ProcessPoolExecutor(1, context, initializer=process.silence) for _ in range(count)]
+        self.pools = [ProcessPoolExecutor(1, context, initializer=process.begin, initargs=(gpu,)) for gpu in places]
         self.bar = bar
 
     def mean(self, measure: Callable[..., V], *arguments: Any) -> V:

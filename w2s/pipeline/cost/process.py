@@ -23,8 +23,10 @@ params = cache(load)
 drawn: dict[str, Sample] = {}
 
 
-def silence() -> None:
-    """Show no warnings; what fails is raised in the process that asked."""
+def begin(gpu: str) -> None:
+    """Use this GPU, if one is named, and show no warnings; what fails is raised in the process that asked."""
+    if gpu:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 

@@ -1,20 +1,16 @@
 """The stages of the pipeline, and what the next run does with each."""
 
-import ast
-import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from w2s.core import files
 from w2s.core.grid import task_blocks
 from w2s.core.params import Params
-from w2s.pipeline import dvc
+from w2s.pipeline import commands, dvc
 from w2s.pipeline.cost.plan import Plan, Status
 from w2s.pipeline.cost.work import NOTHING, Cost, Parts, Sizes
 
@@ -52,19 +48,9 @@ def survey(params: Params) -> tuple[list[Step], Overhead]:
         status = {name: plan.status(stages[name]) for name in TopologicalSorter(upstream).static_order()}
         steps = []
         for name, stage in stages.items():
-            kind, *values = shlex.split(stage.cmd.removeprefix("python -m stages."))
-            item = dict(zip(arguments(kind), values, strict=True))
+            kind, item = commands.parsed(stage.cmd)
             steps.append(Step(kind, item, status[name], name=name, after=frozenset(upstream[name])))
         return steps, Overhead(start, dvc.seconds_to_record(list(stages.values()), LOCK_ENTRIES))
-
-
-@cache
-def arguments(kind: str) -> tuple[str, ...]:
-    """What a kind of stage is repeated over: the arguments of its `main`, which is not imported."""
-    path = Path("stages", f"{kind}.py")
-    functions = [node for node in ast.parse(path.read_bytes()).body if isinstance(node, ast.FunctionDef)]
-    (main,) = (function for function in functions if function.name == "main")
-    return tuple(argument.arg for argument in main.args.args)
 
 
 def sizes(params: Params, running: Sequence[Step]) -> Sizes:

@@ -36,17 +36,21 @@ def totals(steps: Sequence[Step], overhead: Overhead, jobs: int) -> Iterator[str
 
 
 def in_parallel(steps: Sequence[Step], jobs: int) -> tuple[float, float]:
-    """Seconds until all is done and bytes at the peak, where each stage starts as soon as it can, `jobs` at a time."""
+    """Seconds until all is done and bytes at the peak, where each stage starts as soon as it can, `jobs` at a time.
+
+    One with several processes counts as so many stages.
+    """
     sorter = TopologicalSorter({step.name: step.after for step in steps})
     sorter.prepare()
     costs = {step.name: step.cost for step in steps}
+    taken = {name: min(cost.processes, jobs) for name, cost in costs.items()}
     waiting: deque[str] = deque()
     running: list[tuple[float, str]] = []
     now = 0.0
     peak = 0.0
     while sorter.is_active():
         waiting.extend(sorter.get_ready())
-        while waiting and len(running) < jobs:
+        while waiting and sum(taken[name] for _, name in running) + taken[waiting[0]] <= jobs:
             name = waiting.popleft()
             heappush(running, (now + costs[name].seconds, name))
         peak = max(peak, sum(costs[name].memory for _, name in running))

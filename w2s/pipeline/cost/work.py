@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from w2s.core.hparams import hparams_for
 from w2s.core.params import Embedded, Method, Params
 from w2s.methods import as_ceiling, parts_of, passes
+from w2s.pipeline import commands
 from w2s.pipeline.cost.measures import Measures, Place
 from w2s.results.collect import task_grids
 from w2s.training.passes import Pass, Plan, finetuning
@@ -24,6 +25,7 @@ class Cost:
     tokens: float = 0.0  # learned from
     flops: float = 0.0
     memory: float = 0.0  # bytes at the peak
+    processes: int = 1
 
 
 NOTHING = Cost()
@@ -115,10 +117,13 @@ def cost(kind: str, item: Item, params: Params, sizes: Sizes, measures: Measures
         case "base" if item["model"] in measures.pretrain:
             return _pretraining_cost(item["model"], params, measures)
     # The start alone for check, method, and base models of the hub.
-    total = Cost(machine.heavy, memory=machine.memory)
+    processes = commands.processes(item, params)
+    # Of several processes, another one watches over them.
+    total = Cost(machine.heavy * (1 + (processes > 1)), memory=processes * machine.memory, processes=processes)
     for one in stage_passes(kind, item, params, sizes):
-        added = _pass_cost(item["task"], one, measures)
-        total = Cost(
+        added = _pass_cost(item["task"], one, processes, measures)
+        total = replace(
+            total,
             seconds=total.seconds + added.seconds,
             tokens=total.tokens + added.tokens,
             flops=total.flops + added.flops,
@@ -141,23 +146,23 @@ def _pretraining_cost(model: str, params: Params, measures: Measures) -> Cost:
     )
 
 
-def _pass_cost(task: str, one: Pass, measures: Measures) -> Cost:
-    """What a pass takes beside the start of its stage."""
+def _pass_cost(task: str, one: Pass, processes: int, measures: Measures) -> Cost:
+    """What a pass takes beside the start of its stage; what processes tell each other is left out."""
     place = Place(task, one.model, one.speed_hparams)
     speed = measures.finetune[place]
     tokens = one.learned * speed.tokens
-    seconds = (
-        one.starts * speed.start + one.updates * speed.update + one.encoded * speed.encode + one.read * speed.predict
-    )
+    shared = one.updates * speed.update + one.read * speed.predict
+    alone = one.starts * speed.start + one.encoded * speed.encode
     if one.text_updates:
         texts = measures.texts[place]
         tokens += one.text_updates * texts.tokens
-        seconds += texts.start + one.text_updates * texts.update
+        alone += texts.start
+        shared += one.text_updates * texts.update
     return Cost(
-        seconds=seconds,
+        seconds=alone + shared / processes,
         tokens=tokens,
         flops=speed.parameters * (speed.flops * tokens + 2 * one.read * speed.tokens),
-        memory=measures.machine.memory + speed.memory,
+        memory=processes * (measures.machine.memory + speed.memory),
     )
 
 
