@@ -39,6 +39,7 @@ METHODS: dict[str, dict[str, object]] = {
     "probe-first": {"probe_first": {"epochs": 2, "learning_rate": 0.05}},
     "few-shot": {"few_shot": {"shots": 4}},
     "clean": {"clean": CLEAN, "harden": {}},
+    "imitate": {"imitate": {"template": "{text} is {label}"}},
 }
 NOT_IN_WORDS = ("hard", "probe-first", "clean")
 KINDS = {"classification": "p", "generation": "answer"}
@@ -252,6 +253,37 @@ def test_hard_labels_are_the_weak_ones_rounded(kind: str) -> None:
     write_weak(kind, "student", labels["id"], np.round(labels["p"]))
     student.main("mine", "xs", "l", "naive", 0)
     assert contents(made("hard")) == contents(made("naive"))
+
+
+def test_imitation_is_told_every_label_and_no_truth(kind: str) -> None:
+    """As if the inputs of all parts had the supervisor's labels in them."""
+    student.main("mine", "xs", "l", "imitate", 0)
+    student.main("mine", "xs", "l", "naive", 0)
+    assert predicted(made("imitate")).tolist() != predicted(made("naive")).tolist()
+    for part in ("student", "validation", "test"):
+        labels = read_weak(part)
+        answers = dict(zip(labels["id"], labels[KINDS[kind]], strict=True))
+        rows = files.read(files.inputs("mine", 0, part), files.TEXTS).to_pylist()
+        for row in rows:
+            answer = answers[row["id"]]
+            word = answer if kind == "generation" else "yes" if answer > 0.5 else "no"
+            row["text"] += f" is {word}"
+        columns = {name: [row[name] for row in rows] for name in files.TEXTS.names}
+        files.write(files.inputs("mine", 0, part), files.TEXTS, columns)
+    student.main("mine", "xs", "l", "naive", 0)
+    assert contents(made("imitate")) == contents(made("naive"))
+
+
+@pytest.mark.parametrize("kind", ["classification"], indirect=True)
+def test_imitation_in_words_that_the_model_lacks_is_refused(kind: str) -> None:
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["methods"]["imitate"]["imitate"]["template"] = "{text} i think {label}"
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.raises(UserError) as error:
+        student.main("mine", "xs", "l", "imitate", 0)
+    assert str(error.value) == (
+        "params.yaml: methods.imitate.imitate.template: 'i' is unknown to the tokenizer of l; choose another word"
+    )
 
 
 def test_stopping_stays_with_the_snapshot_nearest_to_held_out_weak_labels(kind: str) -> None:
