@@ -290,7 +290,23 @@ def test_prompting_is_not_held_against_finetuning_that_learnt_nothing() -> None:
     few = ModelKey("ceiling", strong="l", method="few-shot")
     naive = ModelKey("ceiling", strong="l", method="naive")
     means = {few: {"accuracy": 0.5}, naive: {"accuracy": 0.505}}
-    assert row("few-shot-approaches-finetuning", summary("classification", means))["verdict"] == "not tested"
+    found = row("few-shot-approaches-finetuning", summary("classification", means))
+    assert found["verdict"] == "not testable here"
+    assert found["why"] == "no ceiling finetuned on truth is clearly above chance"
+
+
+def test_without_a_gap_no_claim_of_pgr_can_be_tested() -> None:
+    found = row("pgr-grows-with-student-size", summary("classification", ladder("pgr")(np.nan)))
+    assert (found["verdict"], found["effect"], found["left_out"]) == ("not testable here", None, 1)
+    assert found["why"].startswith("no PGR is defined")
+
+
+def test_what_a_base_model_tells_already_cannot_become_clearer() -> None:
+    base = ModelKey("base", strong="l")
+    means = probes(0.004) | {base: {"probe": 0.995}}
+    found = row("weak-finetuning-makes-the-concept-clearer", summary("classification", means))
+    assert (found["verdict"], found["effect"]) == ("not testable here", None)
+    assert found["why"].startswith("a probe reads over 99%")
 
 
 def test_a_setting_that_the_grid_lacks_is_not_tested() -> None:

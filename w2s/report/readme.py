@@ -143,8 +143,10 @@ def _points(row: Row) -> str:
 
 
 def _verdict(row: Row | None) -> str:
-    if row is None or row["verdict"] not in SIGNS:
+    if row is None or row["verdict"] == "not tested":
         return "–"
+    if row["verdict"] not in SIGNS:
+        return str(row["verdict"])
     effect, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("effect", "low", "high"))
     return f"{SIGNS[row['verdict']]} {row['verdict']} {effect} [{low}, {high}]"
 

@@ -18,6 +18,7 @@ from w2s.report.summary import Estimate, Summary
 from w2s.report.tables import ReportGrid, Tables, distinct
 from w2s.results.metrics import CHANCE
 
+UNTESTED = ("not testable here", "not tested")  # verdicts on claims
 SETTINGS = {
     "classification": "a text is answered by P(true); half of the statements are true, so that chance is 50\u202f%.",
     "preference": "a reward model scores two texts, which gives P(first is better); it is half of the time, so that "
@@ -65,7 +66,7 @@ def page(
         tables=tables,
         rule=claims["rule"],
         tested=_tested(claims["claims"]),
-        untested=_untested(claims["claims"]),
+        untested={verdict: _untested(claims["claims"], verdict) for verdict in UNTESTED},
         seeds=len(distinct(tables["results"], "seed")),
         figures={section: [figure for figure in figures if figure.section == section] for section in SECTIONS},
         evaluate=experiment.evaluate,
@@ -77,15 +78,15 @@ def page(
 
 def _tested(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """The rows of each claim, one a setting in which the grid tests it."""
-    tested = [row for row in rows if row["verdict"] != "not tested"]
+    tested = [row for row in rows if row["verdict"] not in UNTESTED]
     return [list(group) for _, group in groupby(tested, key=lambda row: row["id"])]
 
 
-def _untested(rows: list[dict[str, Any]]) -> dict[str, dict[str, list[str]]]:
-    """What the grid does not test: reason → claim → settings, but for those that the reason names."""
+def _untested(rows: list[dict[str, Any]], verdict: str) -> dict[str, dict[str, list[str]]]:
+    """What has this verdict: reason → claim → settings, but for those that the reason names."""
     reasons: dict[str, dict[str, list[str]]] = {}
     for row in rows:
-        if row["verdict"] == "not tested":
+        if row["verdict"] == verdict:
             settings = reasons.setdefault(row["why"], {}).setdefault(row["claim"], [])
             if row["setting"] not in row["why"]:
                 settings.append(row["setting"])

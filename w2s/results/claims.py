@@ -41,6 +41,9 @@ WIDTH = 118  # characters of a printed line
 ALL_SETTINGS = ("classification", "preference", "generation")
 # Few-shot prompting "approaches" finetuning: it lacks at most this share of what finetuning adds to chance.
 NEAR = 0.1
+# A base model whose features tell a linear probe this share of the truth leaves nothing to make clearer.
+CLEAR = 0.99
+NO_GAP = "no PGR is defined, since no gap between supervisor and ceiling is clearly positive"
 LARGER = "a naive student larger than its supervisor"
 TWO_SIZES = "two larger students of one supervisor"
 
@@ -58,6 +61,7 @@ class Claim:
     section: str  # of the paper
     settings: tuple[str, ...]  # tested in each of them alone; "" is all of them together
     needs: str  # what the grid lacks where there is no effect
+    unless: str  # why pairs are left out, and no grid of such models and tasks could tell
 
     def test(self, summaries: Tasks, setting: str) -> Row:
         """The row of one setting, but for its verdict."""
@@ -80,6 +84,8 @@ class Claim:
                 why = f"needs {self.needs}"
                 if not any(task.grid.baseline for task in tasks):
                     why += "; no method is the naive one, without parts"
+            if found:
+                why = self.unless
             return row | {"effect": None, "low": None, "high": None, "p": None, "why": why}
         mean = np.mean(effects, axis=0)
         estimated = estimate(mean, summaries[0].confidence)
@@ -90,9 +96,9 @@ class Claim:
 CLAIMS: list[Claim] = []
 
 
-def claim(section: str, *settings: str, needs: str) -> Callable[[Callable[[Tasks], Effects]], None]:
+def claim(section: str, *settings: str, needs: str, unless: str = "") -> Callable[[Callable[[Tasks], Effects]], None]:
     """Add a claim's function to the list."""
-    return lambda effects: CLAIMS.append(Claim(effects, section, settings, needs))
+    return lambda effects: CLAIMS.append(Claim(effects, section, settings, needs, unless))
 
 
 def judge(summaries: Tasks) -> list[Row]:
@@ -100,7 +106,7 @@ def judge(summaries: Tasks) -> list[Row]:
     rows = [claim.test(summaries, setting) for claim in CLAIMS for setting in claim.settings]
     tested = [row for row in rows if row["p"] is not None]
     for row in rows:
-        row |= {"p_corrected": None, "verdict": "not tested"}
+        row |= {"p_corrected": None, "verdict": "not testable here" if row["left_out"] else "not tested"}
     for row, corrected in zip(tested, holm([row["p"] for row in tested]), strict=True):
         direction = "holds" if row["effect"] > 0 else "does not hold"
         clear = corrected < 1 - summaries[0].confidence
@@ -166,7 +172,7 @@ def students_beat_supervisors(tasks: Tasks) -> Effects:
     return values(tasks, "over_supervisor")
 
 
-@claim("4.2", *ALL_SETTINGS, needs=f"{TWO_SIZES}, with a PGR")
+@claim("4.2", *ALL_SETTINGS, needs=TWO_SIZES, unless=NO_GAP)
 def pgr_grows_with_student_size(tasks: Tasks) -> Effects:
     """Larger students recover more of the gap (in the paper so in classification; in chess it was the other way).
 
@@ -175,7 +181,7 @@ def pgr_grows_with_student_size(tasks: Tasks) -> Effects:
     return along_sizes(tasks, "pgr")
 
 
-@claim("4.2", "", needs="preference tasks and another setting, each with a naive PGR")
+@claim("4.2", "", needs="preference tasks and another setting, each with a naive student", unless=NO_GAP)
 def naive_pgr_is_lowest_in_reward_modelling(tasks: Tasks) -> Effects:
     """Naive finetuning recovers least of the gap in reward modelling.
 
@@ -278,7 +284,12 @@ def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
     return effects
 
 
-@claim("5.2.1", *ALL_SETTINGS, needs="a few-shot ceiling, and a naive one clearly above chance")
+@claim(
+    "5.2.1",
+    *ALL_SETTINGS,
+    needs="a few-shot ceiling, and a naive one",
+    unless="no ceiling finetuned on truth is clearly above chance",
+)
 def few_shot_approaches_finetuning(tasks: Tasks) -> Effects:
     """Prompted with a few true examples, models come near finetuning on all of them.
 
@@ -307,7 +318,7 @@ def generative_finetuning_helps_reward_modelling(tasks: Tasks) -> Effects:
     return values(tasks, "over_naive", only("generative"))
 
 
-@claim("5.2.2", "preference", needs="a method that only finetunes on texts first, and the naive one, each with a PGR")
+@claim("5.2.2", "preference", needs="a method that only finetunes on texts first, and the naive one", unless=NO_GAP)
 def generative_finetuning_recovers_more(tasks: Tasks) -> Effects:
     """In reward modelling, generative finetuning recovers more of the gap, though it raises the ceiling too.
 
@@ -324,16 +335,26 @@ def generative_finetuning_recovers_more(tasks: Tasks) -> Effects:
     return effects
 
 
-@claim("5.2.3", "classification", "preference", needs="features of naive students and of their base models")
+@claim(
+    "5.2.3",
+    "classification",
+    "preference",
+    needs="features of naive students and of their base models",
+    unless=f"a probe reads over {CLEAR:.0%} of the truth from every base model already",
+)
 def weak_finetuning_makes_the_concept_clearer(tasks: Tasks) -> Effects:
     """Finetuning on weak labels makes the true concept linearly clearer inside the student.
 
-    Accuracy of a linear probe fitted with truth on the naive student's features − on those of its base model.
+    Accuracy of a linear probe fitted with truth on the naive student's features − on those of its base model. Left out
+    where the latter is over 99 % already.
     """
-    both = [
-        (task.metrics[key], task.metrics.get(ModelKey("base", strong=key.strong), {})) for task, key in pairs(tasks)
-    ]
-    return [student["probe"] - base["probe"] for student, base in both if "probe" in student and "probe" in base]
+    effects = []
+    for task, key in pairs(tasks):
+        student, base = task.metrics[key], task.metrics.get(ModelKey("base", strong=key.strong), {})
+        if "probe" in student and "probe" in base:
+            rise = student["probe"] - base["probe"]
+            effects.append(rise if base["probe"][:, 0].mean() < CLEAR else np.full_like(rise, np.nan))
+    return effects
 
 
 # The file, and the table
