@@ -253,7 +253,7 @@ def test_easy_puzzles_are_learned_and_hard_ones_tested(read: Read) -> None:
         for example in examples:
             assert (rated[example.id] > 1200) == (part == "test")
             assert groups.setdefault(example.group, part) == part
-    assert {*stream.source} == {"easy", "hard"}
-    wrong = entry.model_dump() | {"hard": {"rating_min": 1500, "rating_max": 1400}}
-    with pytest.raises(UserError, match=r"^here\.hard\.rating_min: 1500 is above rating_max, 1400$"):
+    assert {*stream.source} == {"learned", "tested"}
+    wrong = entry.model_dump() | {"tested": {"rating_min": 1500, "rating_max": 1400}}
+    with pytest.raises(UserError, match=r"^here\.tested\.rating_min: 1500 is above rating_max, 1400$"):
         family.examples(SPLIT, None, 0, "here", **options_of(family.examples, Task(**wrong), "here"))

@@ -47,7 +47,7 @@ def test_parts_hold_what_they_should() -> None:
 
 def test_its_examples_are_those_of_the_task_itself() -> None:
     found = list(itertools.islice(stream(), 40))
-    for which, kinds in ((0, ENTRY.options["hard"]["kinds"]), (1, ENTRY.options["easy"]["kinds"])):
+    for which, kinds in ((0, ENTRY.options["tested"]["kinds"]), (1, ENTRY.options["learned"]["kinds"])):
         own = drawn(20, corpus(), kinds=kinds)
         assert [(example.id, example.answer) for example in found[which::2]] == [
             (example.id, example.answer) for example in own
@@ -58,9 +58,12 @@ def test_its_examples_are_those_of_the_task_itself() -> None:
     ("changes", "expected"),
     [
         ({"of": "boolq"}, "here: of: must be 'lichess' or 'reviews' (found 'boolq')"),
-        ({"easy": {"kind": ["plain"]}}, "here.easy: kind: unknown name 'kind' (known: kinds); did you mean 'kinds'?"),
-        ({"hard": {}}, "here.hard: kinds is missing"),
-        ({"shared": {"kinds": ["plain"]}, "hard": {"pieces": 1}}, "here.hard: pieces: unknown name 'pieces'"),
+        (
+            {"learned": {"kind": ["plain"]}},
+            "here.learned: kind: unknown name 'kind' (known: kinds); did you mean 'kinds'?",
+        ),
+        ({"tested": {}}, "here.tested: kinds is missing"),
+        ({"shared": {"kinds": ["plain"]}, "tested": {"pieces": 1}}, "here.tested: pieces: unknown name 'pieces'"),
     ],
 )
 def test_what_it_refuses(changes: dict[str, Any], expected: str) -> None:

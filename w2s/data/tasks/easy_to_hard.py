@@ -1,6 +1,6 @@
 """Easy to hard: models learn the easy examples of another task and are tested on its hard ones.
 
-Supervisor, student and validation parts are drawn with the options `easy`, the test part with `hard`. The ceiling of
+Supervisor, student and validation parts are drawn with the options `learned`, the test part with `tested`. The ceiling of
 such a task is easy-to-hard generalization itself: a strong model that learned the truth of easy examples only.
 """
 
@@ -25,23 +25,23 @@ def examples(
     *,
     of: Literal["lichess", "reviews"],
     shared: dict[str, Any] | None = None,
-    easy: dict[str, Any],
-    hard: dict[str, Any],
+    learned: dict[str, Any],
+    tested: dict[str, Any],
 ) -> Stream:
     """Hard examples to be tested on and easy ones to be learned, by turns; `shared` are options that both have."""
     draw = FAMILIES[of].examples
     streams = {}
-    for name, options in (("hard", hard), ("easy", easy)):
+    for name, options in (("tested", tested), ("learned", learned)):
         own_path = f"{param_path}.{name}"
         entry = Open.model_validate({**(shared or {}), **options})
         streams[name] = draw(split, corpus, seed, own_path, **options_of(draw, entry, own_path))
     source = {name: stream.source for name, stream in streams.items()}
-    return Stream(source, _by_turns(streams["hard"], streams["easy"]))
+    return Stream(source, _by_turns(streams["tested"], streams["learned"]))
 
 
-def _by_turns(hard: Stream, easy: Stream) -> Iterator[Example]:
-    for tested, learned in zip_longest(hard, easy):
-        if tested:
-            yield replace(tested, origin=Origin.TEST)
-        if learned:
-            yield replace(learned, origin=Origin.TRAIN)
+def _by_turns(tested: Stream, learned: Stream) -> Iterator[Example]:
+    for hard, easy in zip_longest(tested, learned):
+        if hard:
+            yield replace(hard, origin=Origin.TEST)
+        if easy:
+            yield replace(easy, origin=Origin.TRAIN)
