@@ -1,7 +1,7 @@
 # Everything from a bare clone: each target makes its own .venv first.
 PYTHON ?= python3
 VENV := .venv
-JOBS ?= 2  # stages at a time; each takes about half a gigabyte
+# Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes about half a gigabyte.
 # The build of torch: cpu, or cuda, which is PyPI's (3 GB with CUDA's libraries on Linux, a plain one elsewhere).
 TORCH ?= $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 CPU_TORCH = $(shell grep -o '^torch==[0-9.]*' requirements-torch.lock)+cpu
@@ -13,15 +13,15 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .PHONY: reproduce suite methods check test lint lock
 
 reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
-	python -m w2s reproduce --jobs $(JOBS)
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
 	python -m w2s verdict
 
 suite: $(VENV)/installed  ## the paper's three settings; leaves its grid in params.yaml
-	python -m w2s reproduce --jobs $(JOBS) --grid grids/suite.yaml
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/suite.yaml
 	python -m w2s verdict
 
 methods: $(VENV)/installed  ## every method over five seeds; leaves its grid in params.yaml
-	python -m w2s reproduce --jobs $(JOBS) --grid grids/methods.yaml
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/methods.yaml
 	python -m w2s verdict
 
 check: lint  ## lint, types, and every test under a second

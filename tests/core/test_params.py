@@ -36,7 +36,8 @@ TEXTS = {"epochs": 1, "learning_rate": 0.1}
 SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
 FINETUNE = (
     "tune, lora, keep, epochs, batch_size, micro_batch, context, gradient_checkpointing, "
-    "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads"
+    "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads, "
+    "processes"
 )
 REPORTS = (
     "must be a folder of its own in this repository, like reports/mine; benchmarks, code, data, docs, grids, models, "

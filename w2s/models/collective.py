@@ -2,7 +2,7 @@
 
 import pickle
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import cache
 from typing import Any, TypeVar
@@ -14,11 +14,11 @@ from torch import Tensor
 from w2s.core import ranks
 from w2s.models import hardware
 
-T = TypeVar("T")
+T = TypeVar("T", list[int], Tensor)
 LONG = timedelta(days=30)  # one may work while the others wait; that one has died is noticed otherwise
 
 
-def dealt(order: Sequence[T]) -> Sequence[T]:
+def dealt(order: T) -> T:
     """This process's share, dealt like cards: of texts by length, all get as many long ones and as many short ones."""
     return order[ranks.RANK :: ranks.SIZE]
 
