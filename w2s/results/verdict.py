@@ -110,8 +110,8 @@ def compare(here: Results, committed: Results, changed: list[str], confidence: f
 
     moved = sorted(_moved(here, committed, confidence))  # first those outside
     outside = sum(row[0] == OUTSIDE for row in moved)
-    found.append(f"  {len(moved)} models answer otherwise, {outside} of them outside the interval of new seeds:")
     if moved:
+        found.append(f"  {len(moved)} models answer otherwise, {outside} of them outside the interval of new seeds:")
         headings = ["", *Cell._fields[:-1], "seeds", "here", "committed", "interval"]
         found += shortened(lines(moved, headings, ".4f"), headings=1)
     variant = any(_matters(key, here) for key in _altered(here, committed))
