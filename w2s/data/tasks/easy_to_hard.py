@@ -1,7 +1,7 @@
 """Easy to hard: models learn the easy examples of another task and are tested on its hard ones.
 
-Supervisor, student and validation parts are drawn with the options `learned`, the test part with `tested`. The ceiling of
-such a task is easy-to-hard generalization itself: a strong model that learned the truth of easy examples only.
+Supervisor, student and validation parts are drawn with the options `learned`, the test part with `tested`. The ceiling
+of such a task is easy-to-hard generalization itself: a strong model that learned the truth of easy examples only.
 """
 
 from collections.abc import Iterator
