@@ -16,8 +16,13 @@ def wrong(answers: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (answers > 0.5) != (truth > 0.5)
 
 
+def lengths_of(weak: np.ndarray) -> np.ndarray:
+    """Lengths that have nothing to do with the labels, some of them equal."""
+    return np.arange(len(weak)) * 7 % 11
+
+
 def simulated(name: str, truth: np.ndarray, weak: np.ndarray, seed: int = 0) -> np.ndarray:
-    return simulated_labels(name, "student", truth, weak, numpy_generator("test", seed))
+    return simulated_labels(name, "student", truth, weak, lengths_of(weak), numpy_generator("test", seed))
 
 
 def split(examples: list[tuple[bool, float]]) -> tuple[np.ndarray, np.ndarray]:
@@ -48,13 +53,21 @@ def test_hard_errors_are_where_the_supervisor_is_least_sure(examples: list[tuple
     assert missed.all() or not missed.any() or sure[missed].max() <= sure[~missed].min()
 
 
+@given(EXAMPLES)
+def test_long_and_short_errors_are_in_the_longest_and_shortest_texts(examples: list[tuple[bool, float]]) -> None:
+    truth, weak = split(examples)
+    for name, lengths in (("long-errors", lengths_of(weak)), ("short-errors", -lengths_of(weak))):
+        missed = wrong(simulated(name, truth, weak), truth)
+        assert missed.all() or not missed.any() or lengths[missed].min() >= lengths[~missed].max()
+
+
 @pytest.mark.parametrize("name", ["random-errors", "class-errors"])
 def test_errors_fall_anywhere(name: str) -> None:
     """Each example is wrong in its share of many draws, whatever the supervisor said of it; a seed gives one draw."""
     rng = np.random.default_rng(0)
     truth = np.repeat([0.0, 1.0], 50)
     weak = np.where(np.arange(100) % 50 < 15, 1 - truth, truth) * 0.8 + 0.1  # 30 % wrong in both classes
-    drawn = np.stack([simulated_labels(name, "student", truth, weak, rng) for _ in range(2000)])
+    drawn = np.stack([simulated_labels(name, "student", truth, weak, lengths_of(weak), rng) for _ in range(2000)])
     share = (drawn != truth).mean(0)
     assert np.abs(share - 0.3).max() < 4.5 * np.sqrt(0.3 * 0.7 / 2000)
     assert np.array_equal(simulated(name, truth, weak, 1), simulated(name, truth, weak, 1))
@@ -73,13 +86,17 @@ def test_so_many_labels_are_true_and_the_others_the_supervisors(
     # A label that was true already does not show.
     assert told.sum() <= min(count, len(truth)) <= told.sum() + (weak == truth).sum()
     for part in ("validation", "test"):
-        assert np.array_equal(simulated_labels(name, part, truth, weak, numpy_generator("test", seed)), weak)
+        assert np.array_equal(
+            simulated_labels(name, part, truth, weak, lengths_of(weak), numpy_generator("test", seed)), weak
+        )
 
 
 def test_experts_label_anywhere() -> None:
     truth, weak = np.ones(40), np.full(40, 0.3)
     rng = np.random.default_rng(0)
-    drawn = np.stack([simulated_labels("true-labels-10", "student", truth, weak, rng) for _ in range(2000)])
+    drawn = np.stack(
+        [simulated_labels("true-labels-10", "student", truth, weak, lengths_of(weak), rng) for _ in range(2000)]
+    )
     assert ((drawn == 1).sum(1) == 10).all()
     assert np.abs((drawn == 1).mean(0) - 0.25).max() < 4.5 * np.sqrt(0.25 * 0.75 / 2000)
 

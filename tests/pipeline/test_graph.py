@@ -19,7 +19,7 @@ from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
 from w2s.core.params import Params
 
 TRUTH = re.compile(r"data/tasks/[^/]+/\d+/truth/(student|validation|test)\.parquet")
-SIMULATED = re.compile(r"data/weak_labels/[^/]+/((random|class|hard)-errors|true-labels-\d+)/.*")
+SIMULATED = re.compile(r"data/weak_labels/[^/]+/((random|class|hard|long|short)-errors|true-labels-\d+)/.*")
 READS_TRUTH = {"ceiling", "control", "evaluate", "simulate"}
 
 

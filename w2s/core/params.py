@@ -103,7 +103,7 @@ class Simulated(Strict):
     of: Name = Field(description="the supervisor whose number of errors, or whose labels, they have")
     tasks: DistinctList[Name] = Field(description="those of grid.classification.tasks that get them")
     weak: DistinctList[Name] = Field(
-        description="random-errors, class-errors, hard-errors: where errors are; true-labels-100: how many are true"
+        description="random-, class-, hard-, long-, short-errors: where errors are; true-labels-100: how many are true"
     )
     strong: DistinctList[Name] = Field(description="students; in grid.classification.strong")
     methods: DistinctList[Name] = Field(description="in grid.classification.methods")

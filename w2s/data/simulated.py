@@ -14,8 +14,10 @@ from w2s.core.errors import UserError, unknown
 TRUE_LABELS = re.compile(r"true-labels-([1-9][0-9]*)")
 
 
-def simulated_labels(name: str, part: str, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A simulated supervisor's labels of a part, whose truth and weak labels P(true) are given: all three [examples].
+def simulated_labels(
+    name: str, part: str, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """A simulated supervisor's labels of a part, given its truth, weak labels P(true) and lengths: all [examples].
 
     Those with errors are 0 or 1. Experts label some of the student half; elsewhere their supervisor is the real one.
     """
@@ -23,7 +25,7 @@ def simulated_labels(name: str, part: str, truth: np.ndarray, weak: np.ndarray, 
         known = np.isin(np.arange(len(truth)), rng.permutation(len(truth))[:count])
         return np.where(known & (part == "student"), truth, weak)
     weak_errors = (weak > 0.5) != (truth > 0.5)
-    errors = ERRORS[name](weak_errors, truth, weak, rng)
+    errors = ERRORS[name](weak_errors, truth, weak, lengths, rng)
     return np.where(errors, 1 - truth, truth)
 
 
@@ -33,12 +35,16 @@ def _true_labels(name: str) -> int:
     return int(found[1]) if found else 0
 
 
-def random_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def random_errors(
+    weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Errors at random examples."""
     return rng.permutation(weak_errors)
 
 
-def class_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def class_errors(
+    weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Errors at random examples of each class, as many as the supervisor makes in that class."""
     errors = np.empty_like(weak_errors)
     for label in (0, 1):
@@ -46,18 +52,42 @@ def class_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, r
     return errors
 
 
-def hard_errors(weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def hard_errors(
+    weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     """Errors where the supervisor is least confident.
 
     The paper asks this of the ceiling's confidence; the supervisor's is known before any student is trained.
     """
-    least_confident = np.argsort(np.abs(weak - 0.5), kind="stable")[: weak_errors.sum()]
-    errors = np.zeros_like(weak_errors)
-    errors[least_confident] = True
-    return errors
+    return _first(np.abs(weak - 0.5), weak_errors.sum())
 
 
-ERRORS = {"random-errors": random_errors, "class-errors": class_errors, "hard-errors": hard_errors}
+def long_errors(
+    weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Errors in the longest texts."""
+    return _first(-lengths, weak_errors.sum())
+
+
+def short_errors(
+    weak_errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, lengths: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Errors in the shortest texts."""
+    return _first(lengths, weak_errors.sum())
+
+
+def _first(values: np.ndarray, count: int) -> np.ndarray:
+    """Which values [examples] are the `count` smallest; of equals the first."""
+    return np.isin(np.arange(len(values)), np.argsort(values, kind="stable")[:count])
+
+
+ERRORS = {
+    "random-errors": random_errors,
+    "class-errors": class_errors,
+    "hard-errors": hard_errors,
+    "long-errors": long_errors,
+    "short-errors": short_errors,
+}
 
 
 def require_known(names: list[str], students: int, param_path: str) -> None:
