@@ -1,40 +1,67 @@
-"""One epoch of finetuning and one pass of prediction: w2s against transformers' own Trainer, side by side.
+"""Finetuning for an epoch, then prediction: w2s against transformers' own Trainer, in turns.
 
-Run `python -m benchmarks.finetuning` after `dvc repro` (it takes the model `l` and the task's student half). Both train
-the same number of examples in batches of the same size, in fp32 on one thread; printed is the median ratio of paired
-rounds, since absolute times on a shared machine say little. On 2 cores: 1.59 (from 1.54 to 1.85), w2s being faster.
+Run `python -m benchmarks.finetuning [model …] [rounds]`; models are the embedded `l` and GPT-2's shapes with random
+weights (small; see `SHAPES`). Both sides do the same work in batches of the same size, each in processes of its own, on
+one CPU thread in fp32 or, if there is a GPU, on that in bf16. Printed are texts a second of processor time (on a GPU:
+of wall time) and the peak of memory, as medians, and the medians of the rounds' ratios: absolute times on a shared
+machine say little.
 """
 
+import json
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
 from torch.utils.data import Dataset
-from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForSequenceClassification,
+    DataCollatorWithPadding,
+    GPT2Config,
+    GPT2Model,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
 
+from tests.conftest import setting_of
 from w2s.core import files
-from w2s.core.checks import load
 from w2s.core.determinism import generator
-from w2s.settings import setting_for
+from w2s.models import hardware
+from w2s.settings.base import Examples, Setting
 from w2s.training.finetune import finetune
 from w2s.training.job import Job
 
-TASK = "reviews"
-MODEL = "l"
-SEED = 0
 ROUNDS = 5
-# Texts that Trainer predicts at a time.
-PREDICTED = 256
+BATCH = 32
+PREDICTED = 256  # texts that Trainer predicts at a time
+VOCABULARY = 50257
+# Width, layers, heads and texts learned and predicted.
+SHAPES = {
+    "tiny": (32, 2, 2, 64, 64),
+    "small": (768, 12, 12, 64, 64),
+    "medium": (1024, 24, 16, 2048, 4096),
+    "xl": (1600, 48, 25, 640, 1280),
+}
+TEXTS = {"l": (2000, 4000)} | {name: shape[3:] for name, shape in SHAPES.items()}
+TOKENS = {"l": (8, 30), "tiny": (8, 30)}  # fewest and most of a text
+LONG = (46, 320)  # on average 183, as in DREAM
+SIDES = ("w2s", "Trainer")
+ON_GPU = hardware.device().type == "cuda"
 
 
-class Half(Dataset):
-    """The student half as Trainer wants it."""
+class Rows(Dataset):
+    """Encoded texts as Trainer wants them."""
 
-    def __init__(self, items: list[list[int]], labels: list[int]) -> None:
-        self.rows = [{"input_ids": ids, "label": label} for ids, label in zip(items, labels, strict=True)]
+    def __init__(self, items: list[list[int]], labels: np.ndarray) -> None:
+        self.rows = [{"input_ids": ids, "label": int(p > 0.5)} for ids, p in zip(items, labels, strict=True)]
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -43,48 +70,123 @@ class Half(Dataset):
         return self.rows[index]
 
 
+def setting(model: str, folder: Path) -> Setting:
+    """Of a base model, which is made in `folder` if it has random weights."""
+    base = files.bases(0) / model
+    if model in SHAPES:
+        base = folder / model
+        words = {f"w{index}": index for index in range(VOCABULARY)}
+        inner = Tokenizer(models.WordLevel(words, "w0"))
+        inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="w0", pad_token="w0")
+        tokenizer.model_max_length = 1024
+        tokenizer.save_pretrained(base)
+        width, layers, heads, *_ = SHAPES[model]
+        GPT2Model(GPT2Config(n_embd=width, n_layer=layers, n_head=heads, pad_token_id=0)).save_pretrained(base)
+    precision = "bf16" if ON_GPU else "fp32"
+    return setting_of(
+        base, epochs=1, snapshots=1, batch_size=BATCH, context=1024, learning_rate=1e-5, precision=precision
+    )
+
+
+def measure(side: str, model: str) -> dict[str, float]:
+    """Texts learned and predicted a second, tokens learned a second, and the peak of memory in bytes."""
+    with tempfile.TemporaryDirectory() as name:
+        ours = setting(model, Path(name))
+        rng = np.random.default_rng(0)
+        words = [word for word in ours.tokenizer.get_vocab() if word.isalnum()]
+        fewest, most = TOKENS.get(model, LONG)
+
+        def texts(count: int) -> pa.Table:
+            ids = [str(index) for index in range(count)]
+            lines = [" ".join(rng.choice(words, rng.integers(fewest, most + 1))) for _ in ids]
+            return pa.table({"id": ids, "text": lines, "group": ids}, schema=ours.INPUTS)
+
+        learned, predicted = map(texts, TEXTS[model])
+        labels = rng.random(len(learned))
+        learned_items, predicted_items = ours.encode(learned), ours.encode(predicted)
+        times = []
+        if side == "w2s":
+            head = ours.HEAD.load_base(ours.base, ours.hparams, generator("benchmark"))
+            # Snapshots are timed apart.
+            job = Job(
+                setting=ours,
+                examples=Examples(learned, labels),
+                test=learned[:1],
+                rng_key=("benchmark",),
+                out=Path(name, "run"),
+                name="w2s",
+            )
+            times.append(now())
+            finetune(job, head)
+            times.append(now())
+            ours.predict(head, predicted_items)
+        else:
+            theirs = AutoModelForSequenceClassification.from_pretrained(ours.base, num_labels=2)
+            arguments = TrainingArguments(
+                output_dir=name,
+                num_train_epochs=1,
+                per_device_train_batch_size=BATCH,
+                per_device_eval_batch_size=PREDICTED if model == "l" else BATCH,
+                train_sampling_strategy="group_by_length",
+                learning_rate=ours.hparams.learning_rate,
+                bf16=ON_GPU,
+                report_to=[],
+                save_strategy="no",
+                disable_tqdm=True,
+            )
+            rows = Rows(learned_items, labels)
+            trainer = Trainer(theirs, arguments, DataCollatorWithPadding(ours.tokenizer), train_dataset=rows)
+            times.append(now())
+            trainer.train()
+            times.append(now())
+            trainer.predict(Rows(predicted_items, np.zeros(len(predicted_items))))
+        times.append(now())
+    learning, predicting = np.diff(times)
+    memory = torch.cuda.max_memory_allocated() if ON_GPU else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "learned a second": len(learned) / learning,
+        "predicted a second": len(predicted) / predicting,
+        "both a second": (len(learned) + len(predicted)) / (learning + predicting),
+        "tokens a second": sum(map(len, learned_items)) / learning,
+        "memory": memory,
+    }
+
+
+def now() -> float:
+    """Seconds of this process, or of the clock where a GPU works."""
+    if ON_GPU:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time()
+
+
+def compare(model: str, rounds: int) -> dict[str, dict[str, float]]:
+    """The medians of each side, printed with the ratios."""
+    found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    for _ in range(rounds):
+        for side in SIDES:
+            command = [sys.executable, "-m", "benchmarks.finetuning", "--one", side, model]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+            found[side].append(json.loads(done.stdout.splitlines()[-1]))
+    medians = {
+        side: {key: statistics.median(one[key] for one in runs) for key in runs[0]} for side, runs in found.items()
+    }
+    for key in medians["w2s"]:
+        ratio = statistics.median(one[key] / other[key] for one, other in zip(*found.values(), strict=True))
+        numbers = "  ".join(f"{side} {values[key]:.4g}" for side, values in medians.items())
+        print(f"{model:8} {key:20} {numbers}  ratio {ratio:.2f}", flush=True)
+    return medians
+
+
 def main() -> None:
-    setting = setting_for(load(), TASK, MODEL, files.bases(SEED)).with_hparams(epochs=1, snapshots=1, keep="none")
-    hparams = setting.hparams
-    examples = setting.read(files.inputs(TASK, SEED, "student"), files.truth(TASK, SEED, "student"))
-    test = files.read(files.inputs(TASK, SEED, "test"), setting.INPUTS)
-    test_items = setting.encode(test)
-    learned = Half(setting.encode(examples.inputs), examples.labels.astype(int).tolist())
-    predicted = Half(test_items, [0] * len(test_items))
-
-    def ours(folder: Path) -> None:
-        model = setting.HEAD.load_base(setting.base, hparams, generator("benchmark"))
-        job = Job(setting=setting, examples=examples, test=test, rng_key=("benchmark",), out=folder, name="w2s")
-        finetune(job, model)
-
-    def theirs(folder: Path) -> None:
-        model = AutoModelForSequenceClassification.from_pretrained(setting.base, num_labels=2)
-        arguments = TrainingArguments(
-            output_dir=str(folder),
-            num_train_epochs=1,
-            per_device_train_batch_size=hparams.batch_size,
-            per_device_eval_batch_size=PREDICTED,
-            learning_rate=hparams.learning_rate,
-            report_to=[],
-            save_strategy="no",
-            disable_tqdm=True,
-        )
-        trainer = Trainer(model, arguments, DataCollatorWithPadding(setting.tokenizer), train_dataset=learned)
-        trainer.train()
-        trainer.predict(predicted)
-
-    # The first round warms up.
-    ratios = [seconds(theirs) / seconds(ours) for _ in range(ROUNDS + 1)][1:]
-    print(f"Trainer / w2s, wall time, {ROUNDS} rounds: median {statistics.median(ratios):.2f}", end=" ")
-    print(f"(from {min(ratios):.2f} to {max(ratios):.2f}); above 1, w2s is faster")
-
-
-def seconds(work: Callable[[Path], None]) -> float:
-    torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        begin = time.perf_counter()
-        work(Path(folder))
-        return time.perf_counter() - begin
+    if sys.argv[1:2] == ["--one"]:
+        torch.set_num_threads(1)
+        print(json.dumps(measure(*sys.argv[2:])))
+        return
+    rounds = int(sys.argv[-1]) if sys.argv[-1].isdigit() else ROUNDS
+    for model in [word for word in sys.argv[1:] if not word.isdigit()] or ["l", "small"]:
+        compare(model, rounds)
 
 
 if __name__ == "__main__":
