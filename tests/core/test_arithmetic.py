@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from w2s.core import arithmetic
+from w2s.pipeline import workers
 
 ROOT = Path(__file__).parents[2]
 
@@ -67,3 +68,20 @@ def test_a_hub_model_computes_as_its_processor_can(
     models = {"xs": {"family": "embedded"}, "gpt2": {"family": "hub"}}
     file.write_text(yaml.safe_dump({"grid": {"ladder": ladder}, "models": models}))
     assert arithmetic.is_portable(arguments, file) is portable
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not arithmetic.has_avx2(), reason="needs a processor with AVX2")
+def test_the_server_of_stages_is_pinned_before_numpy_is_loaded() -> None:
+    """As its preloaded modules are imported, one after the other."""
+    script = (
+        "import importlib, os, sys\n"
+        "from w2s.core.arithmetic import PORTABLE\n"
+        "names = iter(sys.argv[1:])\n"
+        "while 'numpy' not in sys.modules:\n"
+        "    before = {name: os.environ.get(name) for name in PORTABLE}\n"
+        "    importlib.import_module(next(names))\n"
+        "assert before == PORTABLE, before\n"
+    )
+    clean = {name: value for name, value in os.environ.items() if name not in arithmetic.PORTABLE}
+    subprocess.run([sys.executable, "-c", script, *workers.PRELOADED], env=clean, check=True, cwd=ROOT)

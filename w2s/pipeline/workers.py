@@ -24,6 +24,7 @@ TAIL = 30  # lines of a failed stage's output that are shown
 # What stages import, and what they would import only when they come to it.
 PRELOADED = [
     "w2s.pipeline.server",
+    "stages",  # pins the arithmetic, which NumPy reads when it is loaded
     "w2s.pipeline.forks",
     *(f"stages.{path.stem}" for path in sorted(Path("stages").glob("[!_]*.py"))),
     "matplotlib.backends.backend_svg",
