@@ -91,7 +91,7 @@ def checkout(path: Path, **environment: str) -> Workspace:
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The micro grid of all three settings, its results committed. Not to be changed: take `workspace`."""
     workspace = checkout(tmp_path_factory.mktemp("micro"))
-    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
+    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "4")
     workspace.git("add", "-A")
     workspace.git("commit", "-qm", "results")
     return workspace

@@ -38,7 +38,7 @@ def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
 
 
 def test_a_bare_clone_gets_the_same_bits(workspace: Workspace) -> None:
-    """Every stage of every setting once more, with outputs and cache gone; one at a time, and before it two."""
+    """Every stage of every setting once more, with outputs and cache gone; one at a time, and before it four."""
     before = (workspace.path / "dvc.lock").read_text()
     workspace.git("clean", "-xdfq", "code", "data", "models", "runs")
     for name in ("cache", "tmp"):

@@ -31,7 +31,7 @@ def test_a_line_of_a_loss_reruns_its_students_as_dvc_does(stubbed: Workspace, tm
     other = Workspace(tmp_path / "other")
     ran = stubbed.stages_run(stubbed.run("dvc", "repro"))
     assert ran == {"code", "check", "method-classification@confidence-0", STUDENTS[1], "evaluate", "plot"}
-    other.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
+    other.run("python", "-m", "w2s", "reproduce", "--jobs", "1")
     assert lock(other) == lock(stubbed)
     assert stubbed.stages_run(stubbed.run("dvc", "repro")) == set()
 
