@@ -29,6 +29,7 @@ settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=6
 settings.load_profile("w2s")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One worker gets all tests that share a costly fixture: the micro grid, which goes first, or a file's."""
     shared = {item: "reproduced" in getattr(item, "fixturenames", ()) for item in items}

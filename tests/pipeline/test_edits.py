@@ -62,6 +62,7 @@ def test_code_that_is_edited_between_stages(
     edit_within(workspace.path / "stages/method.py", f"open({file!r}, 'a').write({line + chr(10)!r})")
     before = yaml.safe_load((workspace.path / "dvc.lock").read_text())["stages"][STUDENT]
     output = workspace.run(*command.split(), fails=refused)
-    assert (f"error: {file} was changed after stage `code` had run; run it again\n" in output) == refused
+    # Of the stage that makes the edit it is said that this was while it ran.
+    assert (f"error: {file} was changed " in output) == refused
     after = yaml.safe_load((workspace.path / "dvc.lock").read_text())["stages"][STUDENT]
     assert (after == before) == refused
