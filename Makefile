@@ -25,10 +25,10 @@ methods: $(VENV)/installed  ## every method over five seeds; leaves its grid in 
 	python -m w2s verdict
 
 check: lint  ## lint, types, and every test under a second
-	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m 'not slow'
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 test: $(VENV)/installed  ## all tests
-	python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/installed
 	ruff check .

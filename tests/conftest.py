@@ -29,13 +29,9 @@ settings.register_profile("w2s", deadline=None, derandomize=True, max_examples=6
 settings.load_profile("w2s")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker gets all tests that share a costly fixture: the micro grid, which goes first, or a file's."""
-    shared = {item: "reproduced" in getattr(item, "fixturenames", ()) for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("micro" if shared[item] else str(item.path)))
-    items.sort(key=lambda item: not shared[item])
+    """The tests of the micro grid go first: they take longest. Each file's tests are run by one worker."""
+    items.sort(key=lambda item: "reproduced" not in getattr(item, "fixturenames", ()))
 
 
 WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]

@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 REVIEWS = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["m"], "methods": ["naive", "confidence"]}
@@ -87,14 +89,31 @@ def checkout(path: Path, **environment: str) -> Workspace:
     return workspace
 
 
+def made_once(name: str, tmp_path_factory: pytest.TempPathFactory, make: Callable[[Workspace], None]) -> Workspace:
+    """A checkout that the first worker of pytest to need it makes and commits, and all others find."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    done = folder / f"{name}.done"
+    with FileLock(folder / f"{name}.lock"):
+        if done.exists():
+            return Workspace(folder / name)
+        shutil.rmtree(folder / name, ignore_errors=True)  # of a worker that failed
+        workspace = checkout(folder / name)
+        make(workspace)
+        workspace.git("add", "-A")
+        workspace.git("commit", "-qm", "results")
+        done.touch()
+        return workspace
+
+
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The micro grid of all three settings, its results committed. Not to be changed: take `workspace`."""
-    workspace = checkout(tmp_path_factory.mktemp("micro"))
-    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "4")
-    workspace.git("add", "-A")
-    workspace.git("commit", "-qm", "results")
-    return workspace
+
+    def make(workspace: Workspace) -> None:
+        workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "4")
+
+    return made_once("micro", tmp_path_factory, make)
 
 
 STUB = '''"""Stands for every stage but code and check: writes outputs that depend on all that the stage depends on."""
@@ -141,12 +160,12 @@ def stub(workspace: Workspace) -> None:
 @pytest.fixture(scope="session")
 def stubbed_once(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The micro grid with stubs for stages, reproduced by `dvc repro`. Not to be changed: take `stubbed`."""
-    workspace = checkout(tmp_path_factory.mktemp("stubbed"))
-    stub(workspace)
-    workspace.run("dvc", "repro")
-    workspace.git("add", "-A")
-    workspace.git("commit", "-qm", "stubs")
-    return workspace
+
+    def make(workspace: Workspace) -> None:
+        stub(workspace)
+        workspace.run("dvc", "repro")
+
+    return made_once("stubbed", tmp_path_factory, make)
 
 
 @pytest.fixture
