@@ -201,7 +201,7 @@ def test_parts_without_a_meaning(
             {"radius": 0.1},
             reviews(),
             {},
-            "methods.mine: unknown name 'radius' (known: bootstrap, clean, ",
+            "methods.mine: unknown name 'radius' (known: answer_head, bootstrap, clean, ",
         ),
         (
             "classification",

@@ -46,7 +46,7 @@ class Note:
             for file in sorted(edited if self.stage == "code" else edited & self._own_code()):
                 if self._means_otherwise(file):
                     raise UserError(f"{file} was changed while this stage ran; run it again")
-        if "DVC_STAGE" in os.environ and self.stage != "code":
+        if "DVC_STAGE" in os.environ and self.stage != "code" and files.CODE.exists():
             self._require_fingerprinted()
 
     def _require_fingerprinted(self) -> None:
