@@ -48,7 +48,8 @@ def share(count: int) -> None:
             if code and code < 0:
                 raise UserError(f"process {number + 1} of {count} of this stage was killed by signal {-code}")
             if code and code != LOST:
-                said = (Path(folder) / str(number)).read_text(encoding="utf-8", errors="replace").splitlines() if number else []
+                log = Path(folder, str(number))
+                said = log.read_text(encoding="utf-8", errors="replace").splitlines() if number else []
                 raise UserError(f"process {number + 1} of {count}: {said[-1]}") if said else SystemExit(code)
         sys.exit(max(code or 0 for code in codes))
 
