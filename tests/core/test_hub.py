@@ -201,9 +201,13 @@ def test_missing_or_private(client: Client, token: dict[str, str], revision: str
     assert "check the spelling" in message
 
 
-def test_a_token_that_is_not_valid(client: Client) -> None:
-    message = client.refusal("lab/small", HF_TOKEN="hf_expired")
-    assert "token" in message
+@pytest.mark.parametrize("token", ["hf_expired", "hf_é", "hf_a b"])
+def test_a_token_that_is_not_valid_is_refused_and_never_shown(client: Client, token: str) -> None:
+    answer = client.ask("lab/small", HF_TOKEN=token)
+    assert answer.returncode == 1
+    assert token not in answer.stdout + answer.stderr
+    message = client.refusal("lab/small", HF_TOKEN=token)
+    assert "the hub refuses your token" in message
     assert "hf auth login" in message
 
 

@@ -1,5 +1,6 @@
 """`w2s reproduce` where a machine is not as usual: it ends with the same bits, or says in one line what is wrong."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -74,15 +75,16 @@ def test_a_copy_without_git_says_what_to_do(pipeline: Pipeline) -> None:
     assert pipeline.finish() == expected
 
 
-def test_a_cache_that_cannot_be_written_is_named(pipeline: Pipeline) -> None:
+def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(pipeline: Pipeline) -> None:
     expected = pipeline.bits()
     pipeline.wipe()
-    # Whoever runs this: nothing can be made below a file.
-    (pipeline.path / ".dvc/cache").write_text("")
+    # Whoever runs this: nobody can make a file there.
+    (pipeline.path / ".dvc/cache").symlink_to("/sys")
     done = w2s(pipeline, "reproduce")
     assert done.returncode == 1
-    assert ".dvc/cache" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: ")
+    told, last = done.stderr.splitlines()[-2:]
+    assert re.match(r"error: \S*/\.dvc/cache/\S+: .+; the folder must be yours to write to$", told)
+    assert last.startswith("error: a stage failed")
     assert "Traceback" not in done.stderr
     (pipeline.path / ".dvc/cache").unlink()
     assert pipeline.finish() == expected

@@ -44,9 +44,9 @@ def snapshot(
         ) from None
     except errors.HFValidationError as error:
         raise UserError(f"{name} is not a repository's name, owner/name ({error})") from None
-    except (errors.HTTPError, OSError) as error:
-        # The client's own errors, of which the hub's are some, and the disk's.
-        if "Invalid credentials" in str(error):
+    except (errors.HTTPError, OSError, UnicodeEncodeError) as error:
+        # The client's own errors, of which the hub's are some, and the disk's; of a token that fits into no header.
+        if "Invalid credentials" in str(error) or isinstance(error, UnicodeEncodeError):
             raise UserError(f"{name}: the hub refuses your token; `hf auth login` again or mend HF_TOKEN") from None
         raise UserError(
             f"{name} (revision '{revision}') is not in the local cache and could not be fetched ({_cause(error)}); "

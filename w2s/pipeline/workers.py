@@ -17,6 +17,7 @@ from tempfile import NamedTemporaryFile, TemporaryFile
 from typing import IO, Any
 
 from w2s.core import stopwatch
+from w2s.core.errors import lacking
 from w2s.pipeline import dvc, ending, forks
 
 TAIL = 30  # lines of a failed stage's output that are shown
@@ -74,8 +75,10 @@ def run(name: str, gpus: str) -> tuple[dict[str, Any] | None, float]:
     os.truncate(_seconds.name, 0)
     try:
         entry = _runner.run(name)
-    except dvc.DvcException:
+    except dvc.DvcException as error:
         logging.getLogger("dvc").exception("")  # in DVC's own words
+        if error.__cause__ and (limit := lacking(error.__cause__)):
+            print("error:", limit)
         raise StageFailedError(_tail()) from None
     _seconds.seek(0)
     return entry, float(_seconds.read() or 0)
