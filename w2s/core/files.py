@@ -118,15 +118,23 @@ def weak_labels(task: str, weak: str, seed: int) -> Path:
 
 def read(path: Path, schema: pa.Schema) -> pa.Table:
     """A table with exactly these columns and types, whose (step and) id never repeats and which has no null."""
-    table = _opened(path, partial(pq.read_table, partitioning=None, page_checksum_verification=True))
+    table, columns, count = _opened(path, _with_its_shape)
     if not table.schema.equals(schema):
-        raise UserError(f"{path}: columns are ({_columns(table.schema)}), expected ({_columns(schema)})")
+        raise UserError(f"{path}: columns are ({columns}), expected ({_columns(schema)})")
+    if table.num_rows != count:
+        raise UserError(f"{path}: has {table.num_rows} of {count} rows; delete it and `dvc repro` again")
     if any(column.null_count for column in table.columns):
         raise UserError(f"{path}: has empty values")
     keys = [name for name in ("step", "id") if name in table.column_names]
     if table.group_by(keys).aggregate([]).num_rows < table.num_rows:
         raise UserError(f"{path}: an id occurs twice")
     return table
+
+
+def _with_its_shape(path: Path) -> tuple[pa.Table, str, int]:
+    """A table, its columns in words, and its rows by the file's footer, which unlike the pages has no checksum."""
+    table = pq.read_table(path, partitioning=None, page_checksum_verification=True)
+    return table, _columns(table.schema), pq.read_metadata(path).num_rows
 
 
 def _columns(schema: pa.Schema) -> str:
@@ -146,7 +154,7 @@ def _opened(path: Path, reader: Callable[[Path], T]) -> T:
 
 def read_groups(path: Path, ids: pa.ChunkedArray) -> list[str]:
     """The group of each of these examples, from the inputs they are among."""
-    inputs = _opened(path, partial(pq.read_table, columns=["id", "group"]))
+    inputs = _opened(path, partial(pq.read_table, columns=["id", "group"], page_checksum_verification=True))
     found = pc.index_in(ids, value_set=inputs["id"])
     if found.null_count:
         raise UserError(f"{path}: lacks {found.null_count} of the test examples")
