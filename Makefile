@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite methods check test lint lock
+.PHONY: reproduce suite methods check test stress lint lock
 
 reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
@@ -29,6 +29,11 @@ check: lint  ## lint, types, and every test under a second
 
 test: $(VENV)/installed  ## all tests
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+stress: $(VENV)/installed  ## mutants of params.yaml, damaged files, kills: each in order, or one line says what is wrong
+	python -m benchmarks.mutated_params 1000
+	python -m benchmarks.damaged_files 300
+	python -m tests.pipeline.kills 30
 
 lint: $(VENV)/installed
 	ruff check .

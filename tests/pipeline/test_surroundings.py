@@ -90,6 +90,24 @@ def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(pipeline: Pipel
     assert pipeline.finish() == expected
 
 
+@pytest.mark.parametrize("kind", ["forked", "command"])
+def test_a_stage_that_is_killed_for_its_memory_says_so(pipeline: Pipeline, kind: str) -> None:
+    script = pipeline.path / "stages/make.py"
+    sound = script.read_text()
+    # As Linux does when memory runs out.
+    killed = f"import os; '{kind}' in out and os.kill(os.getpid(), 9); time.sleep("
+    script.write_text(sound.replace("time.sleep(", killed))
+    (pipeline.path / "seed").write_text("another\n")
+    done = w2s(pipeline, "reproduce")
+    assert done.returncode == 1
+    assert (
+        "\nerror: killed by signal 9, perhaps for want of memory; try one stage at a time (--jobs 1)\n" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+    script.write_text(sound)
+    pipeline.finish()
+
+
 def test_an_order_of_the_lock_that_another_left_is_mended_though_nothing_runs(pipeline: Pipeline) -> None:
     expected = pipeline.bits()
     file = pipeline.path / "dvc.lock"
