@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from scipy.stats import ks_2samp
 
 from tests.data.tasks.fixtures import write
 from tests.data.tasks.form import betrayals
@@ -280,6 +281,24 @@ def test_ids_that_differ_as_text_do_not_collide() -> None:
         rows[3]["key"] = "3"
         ids = {example.id for example in drawn(file=save(f"mine.{kind}", rows), id="key", **LABELLED)}
         assert {"3", "03", "003"} <= ids
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.9])
+def test_neither_place_nor_id_nor_group_tells_the_truth_of_unequal_classes(share: float) -> None:
+    rows = [
+        {"topic": n // 2, "text": f"Film {n}. Praise?", "label": "yes" if n < share * 4000 else "no"}
+        for n in range(4000)
+    ]
+    options = {"text": "{text}", "label": "label", "positive": ["yes"], "group": "topic"}
+    sizes = Split(supervisor=400, student=400, validation=100, test=400)
+    for part in divide(iter(drawn(file=save("mine.csv", rows), **options)), sizes, WHERE).values():
+        for told in ([*range(len(part))], [example.id for example in part], [example.group for example in part]):
+            ranks = {item: rank for rank, item in enumerate(sorted(set(told)))}
+            sides = [
+                [ranks[item] for item, example in zip(told, part, strict=True) if example.answer == true]
+                for true in (True, False)
+            ]
+            assert ks_2samp(*sides).pvalue > 1e-4
 
 
 def test_columns_with_odd_names_and_texts_with_space_around() -> None:
