@@ -48,6 +48,7 @@ class Cells:
     ceilings: Mapping[str, float] = field(default_factory=dict)
     simulated: Sequence[str] = ()
     zero_shot: float = 0.97
+    supervisor_truth: float = 0.8
     scratch: float = 0.5
     # by how much accuracies differ between seeds
     spread: float = 0.0
@@ -181,6 +182,8 @@ class _Task:
             control = files.run("control", self.task, strong, seed)
             self._labels(control / "zero_shot.parquet", self._answers(cells.zero_shot, seed, "zero_shot", strong))
             self._features(control, 0.5)
+            answers = self._answers(cells.supervisor_truth, seed, "supervisor_truth", strong)
+            self._run(control / "supervisor_truth", strong, answers)
             self._run(control / "scratch", strong, self._answers(cells.scratch, seed, "scratch", strong))
         for seed, strong, method in product(SEEDS, cells.strong, [first, *cells.ceilings]):
             folder = files.run("ceiling", self.task, strong, method, seed)

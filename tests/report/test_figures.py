@@ -22,7 +22,7 @@ from w2s.core.errors import UserError
 from w2s.report import figures
 from w2s.report.figures import style
 from w2s.report.formats import human
-from w2s.report.tables import read_tables
+from w2s.report.tables import name_of, read_tables
 
 FIGURES = registry.names("w2s.report.figures")
 
@@ -146,15 +146,16 @@ def test_undefined_pgr_keeps_its_place_with_the_reason(tmp_path: Path) -> None:
     figure = drawn("pgr", made)
     # once for both methods, which keep their rows
     assert texts(figure).count(f"n/a: {reason}") == 1
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["naive", "confidence"] * 4
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["naive", "confidence", "zero-shot", "supervisor's truth", "from scratch"] * 4
 
 
 def test_rows_are_named_and_filled_where_they_are_significant(tmp_path: Path) -> None:
     made = experiment(tmp_path, Cells(recovered={"naive": 0.25, "confidence": 0.7, "hard": 0.25}))
-    rows = made.tables["comparison"]
-    assert {row["significant"] for row in rows} == {0, 1}
     (axes,) = drawn("comparison", made).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == [row["method"] for row in rows]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [*map(name_of, made.tables["comparison"])]
+    rows = [row for row in made.tables["comparison"] if row["role"] == "student"]
+    assert {row["significant"] for row in rows} == {0, 1}
     headings = [text.get_text() for text in axes.texts if "→" in text.get_text()]
     assert headings == ["xs → l", "xs → m", "s → l", "s → m"]
     assert "gap 40.5 points" in texts(axes.figure)
@@ -171,11 +172,13 @@ def test_a_difference_far_off_is_an_arrow_with_its_value(tmp_path: Path) -> None
     (axes,) = drawn("comparison", made).axes
     left, right = axes.get_xlim()
     assert left < 0 < right < 0.2
-    off = [row["difference"] for row in made.tables["comparison"] if row["method"] == "few-shot"]
+    off = [row["difference"] for row in made.tables["comparison"] if row["method"] in ("few-shot", "")]
     said = [text.get_text() for text in axes.texts if text.get_text()[:1] in "+−"]
-    assert said == [f"{100 * difference:.1f}".replace("-", "−") for difference in off if difference < left]
-    assert said
-    assert [line.get_marker() for line in axes.lines].count("<") >= len(said)
+    beyond = [difference for difference in off if not left <= difference <= right]
+    assert said == [f"{100 * difference:+.1f}".replace("-", "−") for difference in beyond]
+    assert min(beyond) < left
+    markers = [line.get_marker() for line in axes.lines]
+    assert markers.count("<") + markers.count(">") >= len(said)
     for row in made.tables["overfitting"]:
         row |= {"difference": 0.2, "low": 0.19, "high": 0.21}
     (axes,) = drawn("overfitting", made).axes

@@ -125,8 +125,8 @@ def test_undefined_pgr_is_flagged_with_its_reason(tmp_path: Path) -> None:
     made = experiment(tmp_path, Cells(accuracy=ACCURACY | {"s": 0.87}))
     (reason,) = {row["reason"] for row in made.tables["pgr"] if row["pgr"] is None}
     found = page(made)
-    # once a method
-    assert found.text("pgr").count(f"n/a: {reason}") == 2
+    # once a method and once a control
+    assert found.text("pgr").count(f"n/a: {reason}") == 2 + 3
     cells = [row for row in made.tables["results"] if row["pgr"] is None]
     assert found.text("cells").count("n/a: gap of") == len(cells) > 0
 

@@ -123,6 +123,11 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
             for strong in block.strong:
                 control = root / "runs/control" / task / strong / str(seed)
                 labels(control / "zero_shot.parquet", view(0.2, "zero", strong, of=truth))
+                run(
+                    control / "supervisor_truth",
+                    strong,
+                    view(SKILL[strong], "supervisor_truth", strong, seed, of=truth),
+                )
                 run(control / "scratch", strong, view(0, "scratch", strong, seed, of=truth))
                 for method in block.ceilings:
                     folder = root / "runs/ceiling" / task / strong / method / str(seed)

@@ -51,7 +51,7 @@ def test_a_summary_is_the_mean_over_seeds_and_pgr_the_ratio_of_means(work: Path)
     assert value("pgr") == pytest.approx((student - weak) / (ceiling - weak))
     assert ("student", "xs", "l", "naive", "over_naive") not in summary
     roles = {role: sum(key[0] == role and key[-1] == "accuracy" for key in summary) for role, *_ in summary}
-    assert roles == {"supervisor": 2, "ceiling": 2, "zero_shot": 2, "scratch": 2, "student": 8}
+    assert roles == {"supervisor": 2, "ceiling": 2, "zero_shot": 2, "supervisor_truth": 2, "scratch": 2, "student": 8}
     for row in found["summary.csv"]:
         assert (row["reason"] == "") == (row["value"] != "")
         if row["value"]:
@@ -176,7 +176,7 @@ def test_probes_are_measured_where_features_were_kept(work: Path) -> None:
     assert probe["ceiling"] > 0.95
     assert 0.7 < probe["student"] < 0.9
     assert abs(probe["base"] - 0.5) < 0.12
-    (base,) = [r for r in found["summary.csv"] if r["role"] == "base"]
+    (base,) = [r for r in found["summary.csv"] if r["role"] == "base" and r["metric"] == "probe"]
     low, high = float(base["low"]), float(base["high"])
     assert low < probe["base"] < high
     assert (low + high) / 2 == pytest.approx(probe["base"])

@@ -12,6 +12,7 @@ from tests.results.made_up import METHODS, SIZES, evaluated, final, make, parame
 from w2s.core.errors import UserError
 from w2s.core.grid import task_blocks
 from w2s.results import tables as declared
+from w2s.results.collect import CONTROLS
 from w2s.results.evaluate import evaluate
 from w2s.results.measure import TaskMeasurements, TaskSummary
 from w2s.results.statistics import holm
@@ -83,6 +84,7 @@ def test_settings_shows_each_tasks_widest_gap(work: Path) -> None:
         expected = [("supervisor", weak, "", "")]
         expected += [("student", weak, strong, method) for method in block.methods]
         expected += [("ceiling", "", strong, method) for method in block.ceilings]
+        expected += [(role, "", strong, "") for role in CONTROLS]
         own = [row for row in rows if row["task"] == task]
         assert [(r["role"], r["weak"], r["strong"], r["method"]) for r in own] == expected
         for row, name in zip(own, expected, strict=True):
@@ -110,7 +112,7 @@ def test_metrics_json_is_small_and_nested(work: Path) -> None:
         for r in evaluated(params)["summary.csv"]
     }
     values = json.loads(Path("reports/metrics.json").read_text())["reviews"]
-    assert list(values) == ["supervisor", "ceiling", "student", "zero_shot", "scratch"]
+    assert list(values) == ["supervisor", "ceiling", "student", "zero_shot", "supervisor_truth", "scratch"]
     assert values["supervisor"]["xs"] == round(float(summary["supervisor", "xs", "", "", "accuracy"]), 4)
     assert set(values["student"]["xs"]["l"]["naive"]) == {"accuracy", "pgr", "agreement"}
     assert set(values["zero_shot"]) == set(values["scratch"]) == set(values["ceiling"]) == {"s", "l"}
@@ -127,6 +129,7 @@ def test_scaling_series_rise_by_size_and_start_at_the_supervisor(work: Path) -> 
         "ground truth": [("xs", 11), ("s", 26), ("l", 102)],
         "supervisor xs": [("xs", 11), ("s", 26), ("l", 102)],
         "supervisor s": [("s", 26), ("s", 26), ("l", 102)],
+        **{control: [("l", 102), ("s", 26)] for control in CONTROLS},
     }
     summary = {(r["role"], r["strong"]): r for r in tables(Path("reports"))["summary.csv"] if r["metric"] == "accuracy"}
     truth = next(r for r in rows if r["series"] == "ground truth" and r["model"] == "s")  # in both lists: the ceiling
@@ -145,7 +148,13 @@ def test_curves_end_at_the_final_predictions(work: Path) -> None:
     assert float(curve[-1]["accuracy"]) == pytest.approx(fmean(accuracy))
     assert (float(curve[-1]["low"]), float(curve[-1]["high"])) == pytest.approx((min(accuracy), max(accuracy)))
     assert float(curve[-1]["agreement"]) == pytest.approx(fmean(float(r["agreement"]) for r in cells))
-    assert {r["role"] for r in found["plots/curves.csv"]} == {"supervisor", "ceiling", "scratch", "student"}
+    assert {r["role"] for r in found["plots/curves.csv"]} == {
+        "supervisor",
+        "ceiling",
+        "supervisor_truth",
+        "scratch",
+        "student",
+    }
     assert all(r["agreement"] == "" for r in found["plots/curves.csv"] if r["role"] != "student")
 
 
@@ -174,6 +183,7 @@ def test_calibration_counts_every_prediction_once(work: Path) -> None:
     assert counts == {
         "supervisor": 2 * seeds * n,
         "ceiling": 2 * seeds * n,
+        "supervisor_truth": 2 * seeds * n,
         "scratch": 2 * seeds * n,
         "zero_shot": 2 * seeds * n,
         "student": 8 * seeds * n,
@@ -192,8 +202,9 @@ def test_methods_are_compared_with_naive_widest_gap_first(work: Path) -> None:
     params = parameters(methods=["naive", "confidence", "hard"])
     make(work, params)
     found = evaluated(params)
-    rows = found["plots/comparison.csv"]
-    assert [float(r["gap"]) for r in rows] == sorted((float(r["gap"]) for r in rows), reverse=True)
+    compared = found["plots/comparison.csv"]
+    assert [float(r["gap"]) for r in compared] == sorted((float(r["gap"]) for r in compared), reverse=True)
+    rows = [row for row in compared if row["role"] == "student"]
     assert len(rows) == 8
     summary = {tuple(r[k] for k in ("weak", "strong", "method", "metric")): r for r in found["summary.csv"]}
     for row in rows:

@@ -66,9 +66,9 @@ def report() -> None:
 
 
 def move(seed: int, count: int) -> None:
-    """Let a student say the opposite of its first `count` final answers, and evaluate anew."""
+    """Let a student say the opposite of its first `count` final answers by id, and evaluate anew."""
     path = Path(RUN.format(seed))
-    table = pq.read_table(path, partitioning=None)
+    table = pq.read_table(path, partitioning=None).sort_by("id")
     p = table["p"].to_numpy().copy()
     last = np.flatnonzero(table["step"].to_numpy() == table["step"].to_numpy().max())[:count]
     p[last] = 1 - p[last]

@@ -5,6 +5,7 @@ decides a result.
 """
 
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,7 @@ def read(path: str | Path) -> tuple[str, Any]:
     source = os.environ.get(FROZEN, path) if str(path) == PARAMS else path
     try:
         text = Path(source).read_text(encoding="utf-8")
-        # As DVC reads it.
-        return text, YAML(typ="safe", pure=True).load(text)
+        return text, _parsed(text)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from None
     except YAMLError as error:
@@ -38,6 +38,12 @@ def read(path: str | Path) -> tuple[str, Any]:
     except (LookupError, ValueError, TypeError, AttributeError) as error:
         # The parser's own faults, as with a directive amid the text.
         raise UserError(f"{path}: not valid YAML ({error!r})") from None
+
+
+@cache
+def _parsed(text: str) -> Any:
+    """As DVC reads it, which takes a tenth of a second: forks of one process have it from there."""
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def load(path: str | Path = PARAMS) -> Params:

@@ -33,6 +33,7 @@ PRELOADED = [
     "torch._dynamo",
     "transformers.models.gpt2.modeling_gpt2",
     "transformers.models.gpt_neox.modeling_gpt_neox",
+    "w2s.pipeline.preload",
 ]
 
 _runner: dvc.Runner

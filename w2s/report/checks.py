@@ -39,11 +39,13 @@ class Check:
 
 
 class Control(NamedTuple):
-    """Accuracy of a student model without finetuning and without pretraining, beside its ceiling."""
+    """Accuracy of a strong model's controls beside its ceiling; `probe` is of the base model's features."""
 
     task: str
     strong: str
     zero_shot: Estimate
+    probe: Estimate
+    supervisor_truth: Estimate
     scratch: Estimate
     ceiling: Estimate
 
@@ -62,6 +64,8 @@ def controls(summary: Summary) -> list[Control]:
             task,
             strong,
             zero_shot=summary.get(task, "zero_shot", "accuracy", strong=strong),
+            probe=summary.get(task, "base", "probe", strong=strong),
+            supervisor_truth=summary.get(task, "supervisor_truth", "accuracy", strong=strong),
             scratch=summary.get(task, "scratch", "accuracy", strong=strong),
             ceiling=summary.ceiling(task, strong),
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 from w2s.core.errors import UserError, unknown
 from w2s.core.files import read_json
 from w2s.report.formats import percent, signed
-from w2s.report.tables import Row, Table
+from w2s.report.tables import CONTROLS, Row, Table
 
 MARKED = re.compile(r"(<!-- numbers: (\S+) (\S+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
 SIGNS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
@@ -66,17 +66,20 @@ def pairs(reports: Path) -> list[str]:
 
 
 def controls(reports: Path) -> list[str]:
-    """What each strong model answers without finetuning, and what its architecture learns without pretraining."""
+    """Controls of each strong model beside its ceiling."""
     summary = Table(reports / "summary.csv")
     rows: list[list[str]] = []
     for ceiling in summary.select(role="ceiling", metric="accuracy"):
         model = {"task": ceiling["task"], "strong": ceiling["strong"], "metric": "accuracy"}
         if any(row[:2] == [model["task"], model["strong"]] for row in rows):
             continue
-        without = [summary.select(role=role, **model) for role in ("zero_shot", "scratch")]
-        found = [percent(one[0]["value"]) if one else "–" for one in without]
+        measured = [
+            summary.select(role=role, **model | {"metric": "probe" if role == "base" else "accuracy"})
+            for role in CONTROLS
+        ]
+        found = [percent(one[0]["value"]) if one else "–" for one in measured]
         rows.append([model["task"], model["strong"], *found, percent(ceiling["value"])])
-    return _table(["task", "model", "zero-shot", "from scratch", "ceiling"], rows)
+    return _table(["task", "model", *CONTROLS.values(), "ceiling"], rows)
 
 
 def differences(reports: Path) -> list[str]:
@@ -84,7 +87,7 @@ def differences(reports: Path) -> list[str]:
     comparison = Table(reports / "plots/comparison.csv")
     rows = []
     for (task, weak, strong), group in groupby(comparison, key=lambda row: (row["task"], row["weak"], row["strong"])):
-        methods = sorted(group, key=lambda row: -row["difference"])
+        methods = sorted((row for row in group if row["method"]), key=lambda row: -row["difference"])
         clear = [row for row in methods if row["significant"]]
         better = [_points(row) for row in clear if row["difference"] > 0]
         worse = [_points(row) for row in clear if row["difference"] < 0]

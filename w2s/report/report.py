@@ -15,7 +15,7 @@ from w2s.report.checks import checks, controls
 from w2s.report.figures import SECTIONS, Drawn
 from w2s.report.statements import answer
 from w2s.report.summary import Estimate, Summary
-from w2s.report.tables import ReportGrid, Tables, distinct
+from w2s.report.tables import CONTROLS, ReportGrid, Tables, distinct, name_of
 from w2s.results.metrics import CHANCE
 
 UNTESTED = ("not testable here", "not tested")  # verdicts on claims
@@ -71,6 +71,8 @@ def page(
         figures={section: [figure for figure in figures if figure.section == section] for section in SECTIONS},
         evaluate=experiment.evaluate,
         estimate=Estimate,
+        control_names=CONTROLS,
+        name_of=name_of,
         parameters=origin.parameters,
         environment=origin.environment,
     )

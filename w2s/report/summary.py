@@ -53,6 +53,10 @@ class Summary:
     def student(self, pair: Pair, method: str, metric: str) -> Estimate:
         return self.get(pair.task, "student", metric, weak=pair.weak, strong=pair.strong, method=method)
 
+    def control(self, pair: Pair, role: str) -> Estimate:
+        """Accuracy of a control of a pair's strong model; of a base model, its probe's."""
+        return self.get(pair.task, role, "probe" if role == "base" else "accuracy", strong=pair.strong)
+
     def ceiling(self, task: str, strong: str, method: str | None = None) -> Estimate:
         """Accuracy of the ceiling that students by a method are held against; without one, of the task's main one."""
         part = self.grid.tasks[task]

@@ -58,6 +58,19 @@ def read_tables(reports: Path) -> Tables:
     return {file.stem: Table(file) for file in files}
 
 
+CONTROLS = {
+    "zero_shot": "zero-shot",
+    "supervisor_truth": "supervisor's truth",
+    "scratch": "from scratch",
+    "base": "probe of base",
+}
+
+
+def name_of(row: Row) -> str:
+    """What a row of students and controls stands for: a student's method, or the control."""
+    return row["method"] or CONTROLS[row["role"]]
+
+
 def distinct(rows: Iterable[Row], column: str) -> list[str]:
     """The values of a column, each once, in order of appearance."""
     return list(dict.fromkeys(row[column] for row in rows))

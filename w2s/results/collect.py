@@ -18,11 +18,14 @@ from w2s.core.params import Block, Params, Simulated
 from w2s.results import recipes
 from w2s.results.metrics import Answers
 
+# Of a strong model: not finetuned; finetuned on the supervisor half's truth; finetuned from random weights.
+CONTROLS = ("zero_shot", "supervisor_truth", "scratch")
+
 
 class ModelKey(NamedTuple):
     """Which model of a task: its role and, as far as the role has them, its place in the grid."""
 
-    role: str  # supervisor, ceiling, student, zero_shot, scratch or base (of which only features are measured)
+    role: str  # supervisor, ceiling, student, one of `CONTROLS`, or base (of which only features are measured)
     weak: str = ""
     strong: str = ""
     method: str = ""
@@ -181,15 +184,16 @@ def _strong_models(grid: TaskGrid, readers: Readers) -> Iterator[ModelRuns]:
             folders = {seed: files.run("ceiling", grid.task, strong, method, seed) for seed in grid.seeds}
             yield _trained(ModelKey("ceiling", strong=strong, method=method), folders, readers)
         controls = {seed: files.run("control", grid.task, strong, seed) for seed in grid.seeds}
+        trained = {seed: control / "supervisor_truth" for seed, control in controls.items()}
+        yield _trained(ModelKey("supervisor_truth", strong=strong), trained, readers)
         # In a control that ran, a missing file is what could not be made: an encoder has no zero-shot answer, and a
-        # body that is not tuned is not trained from scratch. Without the folder, reading raises the error.
-        ran = all(control.is_dir() for control in controls.values())
+        # body that is not tuned is not trained from scratch.
         zero_shot = {seed: control / "zero_shot.parquet" for seed, control in controls.items()}
-        if not ran or all(path.exists() for path in zero_shot.values()):
+        if all(path.exists() for path in zero_shot.values()):
             answers = [_read_labels(path, readers[seed]) for seed, path in zero_shot.items()]
             yield ModelRuns(ModelKey("zero_shot", strong=strong), answers, [])
         scratch = {seed: control / "scratch" for seed, control in controls.items()}
-        if not ran or all(folder.exists() for folder in scratch.values()):
+        if all(folder.exists() for folder in scratch.values()):
             yield _trained(ModelKey("scratch", strong=strong), scratch, readers)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from w2s.core.params import Evaluate
 from w2s.results import metrics, probes
 from w2s.results.collect import (
+    CONTROLS,
     ModelKey,
     ModelRuns,
     TaskGrid,
@@ -56,6 +57,17 @@ class TaskMeasurements:
     def pairs(self) -> list[ModelKey]:
         """The students whose supervisor is a model, and so has a size."""
         return [key for key in self.students if self.models[supervisor_of(key)].runs]
+
+    @property
+    def controls(self) -> dict[ModelKey, Array]:
+        """Accuracy of every control of each pair, its base model's probe among them [seeds, 1 + COLUMNS]."""
+        found = {}
+        for weak, strong in dict.fromkeys((key.weak, key.strong) for key in self.pairs):
+            for role, metric in (*((role, "accuracy") for role in CONTROLS), ("base", "probe")):
+                measured = self.metrics.get(ModelKey(role, strong=strong), {})
+                if metric in measured:
+                    found[ModelKey(role, weak, strong)] = measured[metric]
+        return found
 
     def parameters(self, key: ModelKey) -> int:
         """Number of parameters of a trained model."""
@@ -200,23 +212,21 @@ def summarise(measured: TaskMeasurements) -> TaskSummary:
     confidence = measured.confidence
     found = {key: dict(by_metric) for key, by_metric in measured.metrics.items()}
     recovered = {}
-    for key in measured.students:
-        student = found[key]
-        accuracies = (
-            student["accuracy"],
-            found[supervisor_of(key)]["accuracy"],
-            found[ceiling_of(key, grid.block)]["accuracy"],
-        )
+    # A control has no supervisor: it is held against that of each pair in turn.
+    for key, accuracy in ({key: found[key]["accuracy"] for key in measured.students} | measured.controls).items():
+        compared = found.setdefault(key, {})
+        supervisor = found[supervisor_of(key)]["accuracy"]
+        accuracies = (accuracy, supervisor, found[ceiling_of(key, grid.block)]["accuracy"])
         recovered[key, "pgr"] = pgr(*accuracies, measured.smallest_gap, confidence)
         defined = recovered[key, "pgr"].value is not None
-        student["pgr"] = linearised(*accuracies) if defined else np.full_like(student["accuracy"], np.nan)
-        if "best" in student:
-            student["overfit"] = student["best"] - student["accuracy"]
-            student["late_agreement_wrong"] = student["agreement_wrong"] - student["halfway_agreement_wrong"]
-        student["over_supervisor"] = student["accuracy"] - found[supervisor_of(key)]["accuracy"]
-        naive = key._replace(method=grid.baseline or "")
+        compared["pgr"] = linearised(*accuracies) if defined else np.full_like(accuracy, np.nan)
+        compared["over_supervisor"] = accuracy - supervisor
+        naive = ModelKey("student", key.weak, key.strong, grid.baseline or "")
         if key != naive and naive in found:
-            student["over_naive"] = student["accuracy"] - found[naive]["accuracy"]
+            compared["over_naive"] = accuracy - found[naive]["accuracy"]
+        if "best" in compared:
+            compared["overfit"] = compared["best"] - accuracy
+            compared["late_agreement_wrong"] = compared["agreement_wrong"] - compared["halfway_agreement_wrong"]
     estimates = {
         (key, metric): estimate(values, confidence, UNDEFINED.get(metric, "undefined"))
         for key, by_metric in found.items()

@@ -15,7 +15,7 @@ import numpy as np
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.results import metrics
-from w2s.results.collect import ModelKey, ceiling_of, supervisor_of
+from w2s.results.collect import CONTROLS, ModelKey, ceiling_of, supervisor_of
 from w2s.results.measure import TaskMeasurements, TaskSummary
 from w2s.results.pgr import pgr as gap_recovered
 from w2s.results.statistics import Estimate, estimate, holm, p_value
@@ -138,6 +138,7 @@ def settings(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
         ModelKey("supervisor", weak),
         *(ModelKey("student", weak, strong, method) for method in methods),
         *(ModelKey("ceiling", strong=strong, method=method) for method in grid.block.ceilings),
+        *(key for role in CONTROLS if (key := ModelKey(role, strong=strong)) in measured.models),
     ]
     for key in keys:
         row = {"setting": grid.setting, **key._asdict(), **_interval("accuracy", summary.estimates[key, "accuracy"])}
@@ -148,7 +149,8 @@ def settings(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
 
 @table("plots/scaling.csv", "series", "method", "model", "parameters", "accuracy", *INTERVAL)
 def scaling(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
-    """Accuracy by size (paper, figure 3), for each method: ground truth along the ladder, and one series a supervisor.
+    """Accuracy by size (paper, figure 3), for each method: ground truth along the ladder, a series each supervisor and
+    one each control.
 
     A supervisor's series starts at itself. A model that is both supervisor and ceiling counts as ceiling, and the
     ceilings are those that the method's students are compared with.
@@ -159,7 +161,7 @@ def scaling(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
             "series": series,
             "method": method,
             "model": measured.models[key].model,
-            "parameters": measured.parameters(key),
+            "parameters": summary.sizes[measured.models[key].model],
             **_interval("accuracy", summary.estimates[key, "accuracy"]),
         }
 
@@ -174,14 +176,17 @@ def scaling(measured: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
             own = [key for key in students if key.weak == weak]
             for key in [ModelKey("supervisor", weak), *sorted(own, key=measured.parameters)]:
                 yield point(f"supervisor {weak}", method, key)
+        for role in CONTROLS:
+            for key in sorted(key for key in measured.models if key.role == role):
+                yield point(role, method, key)
 
 
-@table("plots/pgr.csv", *STUDENT, "pgr", *INTERVAL, "reason")
+@table("plots/pgr.csv", *MODEL, "pgr", *INTERVAL, "reason")
 def pgr(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
-    """PGR of every student over the seeds, with the reason where it has none."""
+    """PGR of every student and control over the seeds, with the reason where it has none."""
     for (key, metric), found in summary.estimates.items():
         if metric == "pgr":
-            yield {**_student(key), **_interval("pgr", found), "reason": found.reason}
+            yield {**key._asdict(), **_interval("pgr", found), "reason": found.reason}
 
 
 @table("plots/agreement.csv", *STUDENT, "subset", "agreement", *INTERVAL)
@@ -232,24 +237,30 @@ def calibration(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
                 yield {**key._asdict(), **asdict(bin)}
 
 
-@table("plots/comparison.csv", *STUDENT, "gap", "difference", *INTERVAL, "p", "p_corrected", "significant")
+@table("plots/comparison.csv", *MODEL, "supervisor", "gap", "difference", *INTERVAL, "p", "p_corrected", "significant")
 def comparison(_: TaskMeasurements, summary: TaskSummary) -> Iterator[Row]:
-    """Each method against the baseline on the same examples and seeds, widest gap first; empty without a baseline.
+    """Each method and control against the baseline on the same examples and seeds; empty without a baseline.
 
-    p as if tested alone, and corrected (Holm) for all comparisons of the task.
+    Widest gap first, which begins at the supervisor's difference to the baseline. p of a method as if tested alone, and
+    corrected (Holm) for all methods compared in the task.
     """
-    compared = [key for key in summary.pairs if (key, "over_naive") in summary.estimates]
+    compared = [key for key, metric in summary.estimates if metric == "over_naive" and key.weak in summary.sizes]
     compared.sort(key=lambda key: -summary.gap(key)[:, 0].mean())
-    p_values = [p_value(summary.metrics[key]["over_naive"]) for key in compared]
-    for key, p, corrected in zip(compared, p_values, holm(p_values), strict=True):
-        yield {
-            **_student(key),
+    p_values = {key: p_value(summary.metrics[key]["over_naive"]) for key in compared if key.role == "student"}
+    corrected = dict(zip(p_values, holm([*p_values.values()]), strict=True))
+    for key in compared:
+        row = {
+            **key._asdict(),
+            "supervisor": float(
+                (summary.metrics[key]["over_naive"] - summary.metrics[key]["over_supervisor"])[:, 0].mean()
+            ),
             "gap": float(summary.gap(key)[:, 0].mean()),
             **_interval("difference", summary.estimates[key, "over_naive"]),
-            "p": p,
-            "p_corrected": corrected,
-            "significant": int(corrected < 1 - summary.confidence),
         }
+        if key in p_values:
+            row |= {"p": p_values[key], "p_corrected": corrected[key]}
+            row["significant"] = int(corrected[key] < 1 - summary.confidence)
+        yield row
 
 
 @table("plots/overfitting.csv", *STUDENT, "best", "end", "difference", *INTERVAL)
@@ -278,7 +289,7 @@ COLUMNS = {path: table.columns for path, table in TABLES.items()}
 
 def nested_metrics(summary: TaskSummary) -> dict[str, Any]:
     """One task's part of metrics.json: point values over seeds, to four digits, for `dvc metrics diff`."""
-    values: dict[str, Any] = {role: {} for role in ("supervisor", "ceiling", "student", "zero_shot", "scratch")}
+    values: dict[str, Any] = {role: {} for role in ("supervisor", "ceiling", "student", *CONTROLS)}
     for (key, metric), found in summary.estimates.items():
         rounded = None if found.value is None else round(found.value, 4)
         if key.role == "student" and metric in ("accuracy", "pgr", "agreement"):

@@ -1,7 +1,7 @@
 """Preferences: which of two reviews, in the language of `w2s/data/corpora/reviews.py`, does a judge like better?
 
 Judges like happy reviews, with noise: of a happy and an unhappy review they choose the happy one with probability
-`certainty` (0.88 is σ(2)), of two that are alike either with equal chance. A share `alike` of the pairs is of this
+`certainty`, of two that are alike either with equal chance. A share `alike` of the pairs is of this
 second kind, so that an oracle agrees with judges in `alike / 2 + (1 - alike) * certainty` of pairs. A share `easy` of
 the texts ends in the words that precede the author's verdict in the corpus, the others in those that precede hasty
 readers', where a base model's knowledge of authors is harder to elicit.

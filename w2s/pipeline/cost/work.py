@@ -9,7 +9,7 @@ from w2s.core.params import Embedded, Method, Params
 from w2s.methods import as_ceiling, parts_of, passes
 from w2s.pipeline import commands
 from w2s.pipeline.cost.measures import Measures, Place
-from w2s.results.collect import task_grids
+from w2s.results.collect import CONTROLS, task_grids
 from w2s.training.passes import Pass, Plan, finetuning
 
 Item = Mapping[str, str]  # a stage's arguments by name
@@ -60,13 +60,16 @@ def _ceiling(item: Item, params: Params, parts: Parts) -> Iterator[Pass]:
 
 def _control(item: Item, params: Params, parts: Parts) -> Iterator[Pass]:
     hparams = hparams_for(params, item["task"], item["strong"])
+    trained = hparams.model_copy(update={"snapshots": 1})
     student = parts["student"]
     test = parts["test"]
     # Zero-shot, and the features of the base model.
     yield Pass(item["strong"], hparams, starts=2, read=test, encoded=student + test)
+    # On the supervisor's truth.
+    yield finetuning(item["strong"], trained, parts["supervisor"], test)
     # From scratch, where all weights learn.
     if hparams.tune == "full":
-        yield replace(finetuning(item["strong"], hparams, student, test), encoded=test)
+        yield replace(finetuning(item["strong"], trained, student, test), encoded=test)
 
 
 def _student(item: Item, params: Params, parts: Parts) -> Iterator[Pass]:
@@ -172,7 +175,6 @@ def measured_models(params: Params) -> dict[str, int]:
     for grid in task_grids(params):
         supervisors = {student.weak for student in grid.students}
         strong = len(grid.block.strong)
-        # Of each strong model: its ceilings, it from scratch and zero-shot.
-        models = len(supervisors) + strong * (len(grid.block.ceilings) + 2) + len(grid.students)
+        models = len(supervisors) + strong * (len(grid.block.ceilings) + len(CONTROLS)) + len(grid.students)
         counts[grid.setting] += len(grid.seeds) * models
     return counts

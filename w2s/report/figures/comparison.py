@@ -1,12 +1,12 @@
-"""Each method against the baseline on the same examples and seeds; filled where clear after correction (Holm)."""
+"""Each method and control against the baseline on the same examples; filled where clear after correction (Holm)."""
 
 from typing import Any
 
 from matplotlib.figure import Figure
 
 from w2s.report.figures import layout
-from w2s.report.figures.forest import differences
-from w2s.report.figures.style import QUIET, method_look
+from w2s.report.figures.forest import Limits, Pair, differences
+from w2s.report.figures.style import CONTROL_LOOK, QUIET, method_look
 from w2s.report.formats import signed
 from w2s.report.tables import ReportGrid, Row, Tables
 
@@ -16,7 +16,8 @@ TABLE = "comparison"
 TITLE = "Each method against the baseline"
 CAPTION = (
     "Test accuracy − that of the baseline on the same examples and seeds, widest gap first. Bars are intervals; an "
-    "arrow marks a value beyond the axis. A filled mark is significant after correction (Holm)."
+    "arrow marks a value beyond the axis. A filled mark is significant after correction (Holm); crosses are controls. "
+    "The band behind a pair reaches from its supervisor to its ceiling."
 )
 
 
@@ -25,16 +26,22 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
     legend = [
         layout.entry("significant after correction", color=QUIET, marker="o", linestyle=""),
         layout.entry("not significant", color=QUIET, marker="o", linestyle="", markerfacecolor="white"),
+        layout.entry("control", linestyle="", **CONTROL_LOOK),
     ]
-    gaps: dict[tuple[str, ...], str] = {}
+    notes: dict[Pair, str] = {}
+    bands: dict[Pair, Limits] = {}
     for row in rows:
         gap = signed(f"{100 * row['gap']:.1f}")
-        gaps[row["task"], row["weak"], row["strong"]] = f"gap {gap} points"
+        pair = (row["task"], row["weak"], row["strong"])
+        notes[pair] = f"gap {gap} points"
+        bands[pair] = (row["supervisor"], row["supervisor"] + row["gap"])
 
     def look(row: Row) -> dict[str, Any]:
+        if not row["method"]:
+            return CONTROL_LOOK
         method = method_look(grid, row["method"])
         hollow = {"markerfacecolor": "white", "markeredgecolor": method["color"]}
         return method if row["significant"] else method | hollow
 
     label = f"accuracy − {' or '.join(grid.baselines)} accuracy (points)"
-    return differences(TITLE, grid, rows, label=label, look=look, legend=legend, notes=gaps)
+    return differences(TITLE, grid, rows, label=label, look=look, legend=legend, notes=notes, bands=bands)

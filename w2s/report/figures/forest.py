@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from statistics import quantiles
 from types import MappingProxyType
 from typing import Any
@@ -9,13 +10,15 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from w2s.report.figures import layout
-from w2s.report.figures.style import FAINT, INK, POINTS, QUIET
+from w2s.report.figures.style import BAND, FAINT, INK, POINTS, QUIET
 from w2s.report.formats import signed
-from w2s.report.tables import ReportGrid, Row
+from w2s.report.tables import ReportGrid, Row, name_of
 
 Limits = tuple[float, float]
+Pair = tuple[str, str, str]  # task, supervisor, student
 Look = Callable[[Row], dict[str, Any]]
 
 ROW_HEIGHT = 0.2  # inches
@@ -26,7 +29,7 @@ PLAIN = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 @dataclass(frozen=True)
 class Forest:
-    """A panel for each task, in it a block for each pair, in it a row for each student."""
+    """A panel for each task, in it a block for each pair, in it a row for each student or control."""
 
     figure: Figure
     panels: dict[str, Axes]
@@ -55,13 +58,17 @@ def forest(
     limits: Limits,
     label: str,
     legend: Sequence[Line2D] = (),
-    notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+    notes: Mapping[Pair, str] = MappingProxyType({}),
+    bands: Mapping[Pair, Limits] = MappingProxyType({}),
 ) -> Forest:
-    """Panels and places for the rows of students; pairs keep their order, and `notes` stand behind their names."""
+    """Panels and places for the rows of students and controls, pair by pair in their order.
+
+    A pair's note stands behind its name, its band behind its rows.
+    """
     blocks: dict[str, dict[tuple[str, str], list[Row]]] = {}
     for row in rows:
         blocks.setdefault(row["task"], {}).setdefault((row["weak"], row["strong"]), []).append(row)
-    methods = {row["method"] for pairs in blocks.values() for block in pairs.values() for row in block}
+    names = {name_of(row) for pairs in blocks.values() for block in pairs.values() for row in block}
     heights = {task: sum(HEADING + len(block) for block in pairs.values()) for task, pairs in blocks.items()}
     figure, panels = layout.panels(
         title,
@@ -69,7 +76,7 @@ def forest(
         [[(task,) for task in tasks if task in blocks] for tasks in grid.settings.values() if blocks.keys() & {*tasks}],
         columns=2,
         heights={(task,): ROW_HEIGHT * height for task, height in heights.items()},
-        left=0.3 + 0.075 * max(map(len, methods)),
+        left=0.3 + 0.075 * max(map(len, names)),
     )
     places: dict[str, list[tuple[Row, float]]] = {task: [] for task in blocks}
     for (task,), axes in panels.items():
@@ -77,13 +84,17 @@ def forest(
         for (weak, strong), block in blocks[task].items():
             if top:
                 axes.axhline(top, color=FAINT, linewidth=0.6)
+            if (task, weak, strong) in bands:
+                low, high = bands[task, weak, strong]
+                place = (low, top + HEADING - 0.5)
+                axes.add_patch(Rectangle(place, high - low, len(block), facecolor=BAND, zorder=0.5))
             _heading(axes, top + 0.65, f"{weak} → {strong}", notes.get((task, weak, strong), ""))
             places[task] += [(row, top + HEADING + index) for index, row in enumerate(block)]
             top += HEADING + len(block)
         axes.grid(False)
         axes.set(xlim=limits, ylim=(top, 0))
         layout.x_label(axes, label)
-        axes.set_yticks([y for _, y in places[task]], [row["method"] for row, _ in places[task]], fontsize=9)
+        axes.set_yticks([y for _, y in places[task]], [name_of(row) for row, _ in places[task]], fontsize=9)
         axes.tick_params(axis="y", length=0, pad=7)
         layout.set_title(axes, task)
     return Forest(figure, {task: axes for (task,), axes in panels.items()}, places, limits)
@@ -105,16 +116,18 @@ def differences(
     label: str,
     look: Look,
     legend: Sequence[Line2D] = (),
-    notes: Mapping[tuple[str, ...], str] = MappingProxyType({}),
+    notes: Mapping[Pair, str] = MappingProxyType({}),
+    bands: Mapping[Pair, Limits] = MappingProxyType({}),
 ) -> Figure:
-    """Differences of accuracies, on an axis that holds zero and all but those far off."""
-    ends = sorted([0.0, *(row[end] for row in rows for end in ("low", "high"))])
+    """Differences of accuracies, on an axis that holds zero, the bands, and of methods all but those far off."""
+    ends = [row[end] for row in rows if row["method"] for end in ("low", "high")]
+    ends = sorted([0.0, *ends, *chain(*bands.values())])
     first, _, third = quantiles(ends, method="inclusive")
     far = FAR * max(0.01, third - first)
     near = [end for end in ends if min(0, first - far) <= end <= max(0, third + far)]
     room = max(0.01, 0.05 * (near[-1] - near[0]))
     limits = (near[0] - room, near[-1] + room)
-    drawn = forest(title, grid, rows, limits=limits, label=label, legend=legend, notes=notes)
+    drawn = forest(title, grid, rows, limits=limits, label=label, legend=legend, notes=notes, bands=bands)
     for task, axes in drawn.panels.items():
         for row, y in drawn.rows[task]:
             drawn.interval(axes, y, (row["difference"], row["low"], row["high"]), look(row))
@@ -130,4 +143,4 @@ def _far_off(axes: Axes, y: float, difference: float, limits: Limits) -> None:
         if side * difference > side * end:
             text = signed(f"{100 * difference:+.1f}")
             place: dict[str, Any] = {"xytext": (-9 * side, 0), "textcoords": "offset points", "va": "center"}
-            axes.annotate(text, (end, y), **place, ha="left" if side < 0 else "right", fontsize=8.5)
+            axes.annotate(text, (end, y), **place, ha="left" if side < 0 else "right", fontsize=8.5, bbox=PLAIN)

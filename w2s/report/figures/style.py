@@ -14,18 +14,21 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
 from w2s.report.formats import signed
-from w2s.report.tables import ReportGrid, TaskGrid
+from w2s.report.tables import ReportGrid, Row, TaskGrid
 
 INK = "#1d2129"
 QUIET = "#69707d"
 FAINT = "#d9dce1"
+BAND = "#eef3f8"  # from supervisor to ceiling
 # Okabe & Ito's palette for supervisors, Tol's muted one for methods: both colour-blind safe, no colour in both.
 SUPERVISOR_COLOURS = ("#0072b2", "#d55e00", "#cc79a7", "#56b4e9", "#009e73", "#e69f00")
 BASELINE_COLOUR = "#7b828e"
 METHOD_COLOURS = ("#882255", "#44aa99", "#999933", "#332288", "#cc6677")
 METHOD_MARKERS = "osD^vP"
 LINE_STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 3)))
+CONTROL_LOOK = {"color": "#9aa1ac", "marker": "x", "markeredgecolor": "#9aa1ac"}
 CHANCE_STYLE = (0, (1.5, 2.5))
+ZERO_SHOT_STYLE = (0, (6, 2, 1.5, 2))
 OTHER_CEILING_STYLE = (0, (2.6, 1.2))
 
 PERCENT = PercentFormatter(1, decimals=0)
@@ -80,6 +83,11 @@ def points(difference: float) -> str:
 
 def supervisor_colour(grid: ReportGrid, weak: str) -> str:
     return SUPERVISOR_COLOURS[grid.weak.index(weak) % len(SUPERVISOR_COLOURS)]
+
+
+def row_look(grid: ReportGrid, row: Row) -> dict[str, Any]:
+    """Colour and marker of a student's method, or of a control."""
+    return method_look(grid, row["method"]) if row["method"] else CONTROL_LOOK
 
 
 def method_look(grid: ReportGrid, method: str) -> dict[str, Any]:

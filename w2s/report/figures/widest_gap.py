@@ -9,7 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from w2s.report.figures import layout
-from w2s.report.figures.style import CHANCE_STYLE, INK, OTHER_CEILING_STYLE, QUIET, method_look, supervisor_colour
+from w2s.report.figures.style import (
+    CHANCE_STYLE,
+    INK,
+    OTHER_CEILING_STYLE,
+    QUIET,
+    ZERO_SHOT_STYLE,
+    method_look,
+    supervisor_colour,
+)
 from w2s.report.formats import signed
 from w2s.report.tables import ReportGrid, Row, Table, Tables
 from w2s.results.metrics import CHANCE
@@ -61,6 +69,9 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
     legend = [layout.entry("interval", color=INK, marker="|", markersize=9, markeredgewidth=1.6, linestyle="")]
     if best.keys() & CHANCE:
         legend.append(layout.entry("chance", color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2))
+    if table.select(role="zero_shot"):
+        entry = layout.entry("the student zero-shot", color=QUIET, linestyle=ZERO_SHOT_STYLE, linewidth=1.2)
+        legend.append(entry)
     if any(method in grid.tasks[grid.settings[setting][0]].other_ceilings for setting, method in best.items()):
         legend.append(layout.entry("ceiling of that method itself", color=INK, linestyle=OTHER_CEILING_STYLE))
     figure, panels = layout.panels(TITLE, legend, [keys], shared=0)
@@ -73,6 +84,10 @@ def draw(tables: Tables, grid: ReportGrid) -> Figure:
         for x, bar in enumerate(bars[1:-1], 1):
             own = bar.name in grid.tasks[tasks[0]].other_ceilings
             _draw_gap(axes, x, bar, _select(table, tasks, "ceiling", bar.name) if own else [])
+        zero_shot = _select(table, tasks, "zero_shot")
+        if len(zero_shot) == len(tasks):
+            value, _, _ = Bar("zero-shot", zero_shot, QUIET).estimate
+            axes.axhline(value, color=QUIET, linestyle=ZERO_SHOT_STYLE, linewidth=1.2, zorder=0.9)
         if setting in CHANCE:
             axes.axhline(CHANCE[setting], color=QUIET, linestyle=CHANCE_STYLE, linewidth=1.2, zorder=0.9)
         layout.set_title(axes, f"{setting} · {task or f'{len(tasks)} tasks'}")
