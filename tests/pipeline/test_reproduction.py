@@ -38,12 +38,12 @@ def test_results_are_there_and_nothing_runs_twice(workspace: Workspace) -> None:
 
 
 def test_a_bare_clone_gets_the_same_bits(workspace: Workspace) -> None:
-    """Every stage of every setting once more, with outputs and cache gone; one at a time, and before it four."""
+    """Every stage of every setting once more, with outputs and cache gone: one at a time, where it had been four."""
     before = (workspace.path / "dvc.lock").read_text()
     workspace.git("clean", "-xdfq", "code", "data", "models", "runs")
     for name in ("cache", "tmp"):
         shutil.rmtree(workspace.path / ".dvc" / name)
-    workspace.run("dvc", "repro")
+    workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "1")
     assert (workspace.path / "dvc.lock").read_text() == before
     assert workspace.git("status", "--porcelain") == ""
     assert "up to date" in workspace.run("dvc", "repro")
@@ -51,8 +51,19 @@ def test_a_bare_clone_gets_the_same_bits(workspace: Workspace) -> None:
 
 
 def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
+    """Plain `dvc repro` gives the bits of `w2s reproduce`: a stage of each kind, and of each setting."""
     before = (workspace.path / "dvc.lock").read_text()
     stages = [
+        "code",
+        "check",
+        "prepare-classification@reviews-0",
+        "base@xs-0",
+        "supervise-generation@endgames-chess-xs-0",
+        "label-classification@reviews-xs-0",
+        "simulate@reviews-random-errors-0",
+        "ceiling-classification@reviews-m-naive-0",
+        "control-classification@reviews-m-0",
+        "student-classification@reviews-xs-m-confidence-0",
         "student-preference@preferences-xs-m-generative-0",
         "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
         "evaluate",
