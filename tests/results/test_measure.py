@@ -90,7 +90,7 @@ def test_what_weighs_probabilities_is_not_measured_of_words(work: Path) -> None:
     of_words = {"accuracy", "agreement", "agreement_right", "agreement_wrong", "pgr", "over_supervisor", "over_naive"}
     of_words |= {"best", "overfit", "halfway_agreement_wrong", "late_agreement_wrong"}
     assert measured["endgames"] == of_words
-    assert measured["reviews"] == measured["preferences"] == of_words | {"auroc", "ece", "margin"}
+    assert measured["reviews"] == measured["preferences"] == of_words | {"auroc", "ece", "margin", "says_true"}
     assert {row["task"] for row in found["plots/calibration.csv"]} == {"reviews", "preferences"}
     assert {row["task"] for row in found["plots/curves.csv"]} == {"reviews", "preferences", "endgames"}
 

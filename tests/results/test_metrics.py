@@ -83,6 +83,13 @@ def test_answers_in_words_are_right_if_they_are_the_truth(
         assert metrics.agreement(student, supervisor, among=right) == pytest.approx(where_right)
 
 
+@given(coarse, counts)
+def test_what_says_true_is_counted_by_weight(p: np.ndarray, weights: np.ndarray) -> None:
+    weights[:, 0] = 1
+    repeated = [np.repeat(p, row.astype(int)) for row in weights]
+    assert metrics.says_true(p, weights) == pytest.approx([np.mean(answers > 0.5) for answers in repeated])
+
+
 @given(hnp.arrays(float, N, elements=st.floats(0, 1)), coarse, counts)
 def test_a_margin_is_the_difference_of_two_rewards(any_p: np.ndarray, p: np.ndarray, weights: np.ndarray) -> None:
     """With p = σ(a − b) it is |a − b|; it is finite, and does not depend on which of two texts comes first."""

@@ -1,6 +1,7 @@
 """The tables of `evaluate`, on made-up predictions of a whole grid."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from statistics import fmean
 import pytest
 
 from tests.results.made_up import METHODS, SIZES, evaluated, final, make, parameters, tables, three_settings
+from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.grid import task_blocks
 from w2s.results import tables as declared
@@ -196,6 +198,19 @@ def test_a_spoilt_live_curve_is_named(work: Path) -> None:
     (work / "runs/ceiling/reviews/l/naive/0/live/plots/metrics/loss.tsv").write_text("step\tloss\n10\n")
     with pytest.raises(UserError, match=r"loss\.tsv: not a DVCLive curve"):
         evaluate(params, Path("reports"))
+
+
+def test_a_budget_counts_all_trainings_on_the_way(work: Path) -> None:
+    params = parameters()
+    make(work, params)
+    own = work / "runs/student/reviews/xs/l/confidence"
+    for seed, live in product(params.grid.seeds, ("via/0-s/live", "texts")):
+        shutil.copytree(own / f"{seed}/live", own / f"{seed}/{live}")
+    rows = {tuple(row[k] for k in ("role", *declared.STUDENT)): row for row in evaluated(params)["plots/budgets.csv"]}
+    last = max(files.read_predictions(own / "0/predictions.parquet")["step"].to_pylist())
+    assert int(rows["student", "xs", "l", "naive"]["updates"]) == last
+    assert int(rows["student", "xs", "l", "confidence"]["updates"]) == 3 * last
+    assert float(rows["student", "xs", "l", "confidence"]["learning_rate"]) == 1e-3
 
 
 def test_methods_are_compared_with_naive_widest_gap_first(work: Path) -> None:

@@ -67,6 +67,7 @@ def page(
         rule=claims["rule"],
         tested=_tested(claims["claims"]),
         untested={verdict: _untested(claims["claims"], verdict) for verdict in UNTESTED},
+        budgets=_budgets(tables, grid),
         seeds=len(distinct(tables["results"], "seed")),
         figures={section: [figure for figure in figures if figure.section == section] for section in SECTIONS},
         evaluate=experiment.evaluate,
@@ -76,6 +77,17 @@ def page(
         parameters=origin.parameters,
         environment=origin.environment,
     )
+
+
+def _budgets(tables: Tables, grid: ReportGrid) -> list[dict[str, Any]]:
+    """How long each student was trained, with its `ratio` to the updates of its task's baseline."""
+    rows = [row for row in tables["budgets"] if row["role"] == "student"]
+    places = {(row["task"], row["weak"], row["strong"], row["method"]): row["updates"] for row in rows}
+    found = []
+    for row in rows:
+        naive = places.get((row["task"], row["weak"], row["strong"], grid.tasks[row["task"]].baseline))
+        found.append(row | {"ratio": row["updates"] / naive if naive else None})
+    return found
 
 
 def _tested(rows: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -150,6 +150,7 @@ def measure_model(
             "auroc": by_seed(lambda s, weights: metrics.auroc(answers[s], truth[s], weights)),
             "ece": by_seed(lambda s, weights: metrics.ece(answers[s], truth[s], weights)),
             "margin": by_seed(lambda s, weights: metrics.margin(answers[s], weights)),
+            "says_true": by_seed(lambda s, weights: metrics.says_true(answers[s], weights)),
         }
     if supervisor:
         labels = supervisor.answers

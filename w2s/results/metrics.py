@@ -93,6 +93,12 @@ def margin(p: Array, weights: Array | None = None) -> Array:
     return _share(np.abs(np.log(p) - np.log1p(-p)), np.ones(len(p)), weights)
 
 
+def says_true(p: Array, weights: Array | None = None) -> Array:
+    """Share of examples that are answered by yes."""
+    yes = hard(p)
+    return _share(yes, np.ones(len(yes)), weights)
+
+
 def bin_of(p: Array) -> npt.NDArray[np.intp]:
     """Which of ten equal bins of [0, 1] each p falls in; the last one includes 1."""
     return np.minimum((p * BINS).astype(np.intp), BINS - 1)

@@ -15,7 +15,7 @@ import numpy as np
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.results import metrics
-from w2s.results.collect import CONTROLS, ModelKey, ceiling_of, supervisor_of
+from w2s.results.collect import CONTROLS, ModelKey, TrainingRun, ceiling_of, supervisor_of
 from w2s.results.measure import TaskMeasurements, TaskSummary
 from w2s.results.pgr import pgr as gap_recovered
 from w2s.results.statistics import Estimate, estimate, holm, p_value
@@ -219,12 +219,24 @@ def curves(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
 def training(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
     """DVCLive's curves, mean over the seeds that logged a step; a value that was not logged is left empty."""
     for key, model in measured.models.items():
-        logged = {curve: [_read_live(run.folder, curve) for run in model.runs] for curve in LIVE_CURVES}
+        logged = {curve: [_read_live(run.folder / "live", curve) for run in model.runs] for curve in LIVE_CURVES}
         steps = {step for runs in logged.values() for run in runs for step in run}
         for step in sorted(steps):
             values = {curve: [run[step] for run in runs if step in run] for curve, runs in logged.items()}
             means = {curve: fmean(of_seeds) for curve, of_seeds in values.items() if of_seeds}
             yield {**key._asdict(), "step": step, **means}
+
+
+@table("plots/budgets.csv", *MODEL, "updates", "learning_rate")
+def budgets(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
+    """How long and how fast each model was trained: updates, mean over seeds, and the peak of the rate at its end.
+
+    Updates are those of all trainings on its way, of other models and on texts, too.
+    """
+    for key, model in measured.models.items():
+        if rates := [_read_live(run.folder / "live", "learning_rate") for run in model.runs]:
+            peak = max(rates[0].values(), default=None)
+            yield {**key._asdict(), "updates": round(fmean(map(_updates, model.runs))), "learning_rate": peak}
 
 
 @table("plots/calibration.csv", *MODEL, "bin", "confidence", "frequency", "count")
@@ -310,9 +322,14 @@ def _interval(column: str, estimate: Estimate) -> Row:
     return {column: estimate.value, "low": estimate.low, "high": estimate.high}
 
 
+def _updates(run: TrainingRun) -> int:
+    curves = [_read_live(path.parents[2], "learning_rate") for path in run.folder.rglob("learning_rate.tsv")]
+    return sum(max(curve, default=0) for curve in curves)
+
+
 def _read_live(folder: Path, curve: str) -> dict[int, float]:
-    """One of a run's DVCLive curves: step → value; empty where the run does not log it."""
-    path = folder / "live/plots/metrics" / f"{curve}.tsv"
+    """A curve in a folder of DVCLive's: step → value; empty where it was not logged."""
+    path = folder / "plots/metrics" / f"{curve}.tsv"
     if not path.exists():
         return {}
     with path.open(newline="", encoding="utf-8") as file:
