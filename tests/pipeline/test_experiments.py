@@ -40,13 +40,13 @@ def test_a_methods_coefficient_reruns_its_students_only(workspace: Workspace) ->
     assert '"rev": "workspace"' in page
 
 
-def test_a_queued_experiment_runs_and_compares(workspace: Workspace) -> None:
-    workspace.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.loss.alpha_max=0.25")
-    workspace.run("dvc", "queue", "start")
+def test_a_queued_experiment_runs_and_compares(stubbed: Workspace) -> None:
+    stubbed.run("dvc", "exp", "run", "--queue", "-S", "methods.confidence.loss.alpha_max=0.25")
+    stubbed.run("dvc", "queue", "start")
     deadline = time.monotonic() + 400
-    while (status := workspace.run("dvc", "queue", "status")).count("Success") < 1:
-        assert "Failed" not in status, workspace.run("dvc", "queue", "logs", status.split()[0])
+    while (status := stubbed.run("dvc", "queue", "status")).count("Success") < 1:
+        assert "Failed" not in status, stubbed.run("dvc", "queue", "logs", status.split()[0])
         assert time.monotonic() < deadline, status
         time.sleep(2)
-    shown = list(csv.DictReader(io.StringIO(workspace.run("dvc", "exp", "show", "--csv"))))
+    shown = list(csv.DictReader(io.StringIO(stubbed.run("dvc", "exp", "show", "--csv"))))
     assert {"0.25", "0.75"} <= {row["methods.confidence.loss.alpha_max"] for row in shown}
