@@ -17,8 +17,14 @@ def interval(estimate: Estimate, digits: int = 1) -> str:
     """58.1 % [56.0, 60.2]; n/a with the reason where it is undefined."""
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return f"n/a: {estimate.reason}"
-    low, high = (signed(f"{100 * end:.{digits}f}") for end in (estimate.low, estimate.high))
-    return f"{percent(estimate.value, digits)} [{low}, {high}]"
+    return f"{percent(estimate.value, digits)} [{_end(estimate.low, digits)}, {_end(estimate.high, digits)}]"
+
+
+def _end(share: float, digits: int) -> str:
+    """An interval's end in percent. Of a ratio to almost nothing no more is said than that it lies beyond 1,000."""
+    if abs(share) > 10:
+        return "> 1000" if share > 0 else "< −1000"
+    return signed(f"{100 * share:.{digits}f}")
 
 
 def ends(estimate: Estimate) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from w2s.core.errors import UserError, unknown
 from w2s.core.files import read_json
-from w2s.report.formats import percent, signed
+from w2s.report.formats import interval, percent, signed
+from w2s.report.summary import Estimate
 from w2s.report.tables import CONTROLS, Row, Table
 
 MARKED = re.compile(r"(<!-- numbers: (\S+) (\S+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
@@ -59,7 +60,7 @@ def pairs(reports: Path) -> list[str]:
                 percent(supervisor["value"]),
                 _interval(student),
                 percent(ceiling["value"]),
-                pgr["reason"] or _interval(pgr, digits=0),
+                _interval(pgr, digits=0),
             ]
         )
     return _table(["task", "supervisor → student", "method", "supervisor", "student", "ceiling", "PGR"], rows)
@@ -136,8 +137,7 @@ def _one(table: Table, **wanted: str) -> Row:
 
 
 def _interval(row: Row, digits: int = 1) -> str:
-    low, high = (signed(f"{100 * row[end]:.{digits}f}") for end in ("low", "high"))
-    return f"{percent(row['value'], digits)} [{low}, {high}]"
+    return interval(Estimate(row["value"], row["low"], row["high"], row["reason"]), digits)
 
 
 def _points(row: Row) -> str:
