@@ -77,9 +77,7 @@ def test_what_it_says_and_what_a_ceiling_has_of_it() -> None:
         ),
     ],
 )
-def test_what_it_refuses(
-    tmp_path: Path, setting: str, share: float, block: object, expected: str
-) -> None:
+def test_what_it_refuses(tmp_path: Path, setting: str, share: float, block: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
         require(tmp_path / "params.yaml", setting, {"confident": {"share": share}}, block)
     assert str(error.value) == f"params.yaml: methods.mine.confident: {expected}"

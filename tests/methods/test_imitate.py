@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -79,9 +78,7 @@ def test_what_it_says_and_costs(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_it_refuses(
-    tmp_path: Path, method: dict[str, str], block: object, expected: str
-) -> None:
+def test_what_it_refuses(tmp_path: Path, method: dict[str, str], block: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
         require(tmp_path / "params.yaml", "classification", {"imitate": method}, block)
     assert str(error.value).startswith(f"params.yaml: methods.mine.{expected}")

@@ -80,8 +80,8 @@ class Simulated(Strict):
         description="supervisors in the block's `weak`: an ensemble is of all of these, any other is made of the first"
     )
     weak: DistinctList[Name] = Field(
-        description="random-, class-, hard-, long-, short-errors: where errors are; true-labels-100: so many labels are "
-        "true; ensemble: mean or majority of the labels"
+        description="random-, class-, hard-, long-, short-errors: where errors are; true-labels-100: so many are true; "
+        "ensemble: mean or majority of the labels"
     )
     methods: DistinctList[Name] = Field(description="in the block's `methods`, for students in its `strong`")
 
