@@ -302,3 +302,22 @@ def test_the_grids_that_come_with_the_package(file: Path) -> None:
     for setting, block in setting_blocks(params.grid).items():
         for method in block.methods:
             compatibility.require(params, setting, method)
+
+
+@pytest.mark.parametrize(
+    ("weak", "expected"),
+    [
+        (
+            "hard-errors",
+            "weak: 'hard-errors' is not in generation: answers in words do not tell how sure a supervisor is",
+        ),
+        ("ensemble", "of: 'ensemble' needs 3 or more (found chess-xs)"),
+    ],
+)
+def test_a_simulated_supervisor_without_a_meaning_is_refused(tmp_path: Path, weak: str, expected: str) -> None:
+    simulated = {"of": ["chess-xs"], "weak": [weak], "methods": ["mine"]}
+    block = CHESS | {"strong": ["chess-xs"], "simulated": simulated}
+    changes = {"grid.ladder": ["xs", "l", "chess-xs"], "grid.generation": block, "methods.mine": {}}
+    with pytest.raises(UserError) as error:
+        compatibility.require_all(load(written(tmp_path / "params.yaml", changes)))
+    assert str(error.value) == f"params.yaml: grid.generation.simulated.{expected}"
