@@ -7,9 +7,9 @@ from w2s.core.stage import run
 from w2s.data import simulated
 
 
-def main(task: str, supervisor: str, seed: int) -> None:
-    with files.atomic(simulated.gathered(task, seed) / supervisor) as out:
-        shutil.copytree(files.weak_labels(task, supervisor, seed), out)
+def main(task: str, of: str, seed: int) -> None:
+    with files.atomic(simulated.gathered(task, seed) / of) as out:
+        shutil.copytree(files.weak_labels(task, of, seed), out)
 
 
 if __name__ == "__main__":

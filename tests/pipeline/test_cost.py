@@ -102,7 +102,7 @@ SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
             {"task": "reviews", "weak": "xs", "seed": "0"},
             Cost(5 + 1 + 0.001 * 256 + 0.01 * 256, tokens=0, flops=1000 * 10 * 2 * 256, memory=501e6),
         ),
-        ("gather", {"task": "reviews", "supervisor": "xs", "seed": "0"}, Cost(1)),
+        ("gather", {"task": "reviews", "of": "xs", "seed": "0"}, Cost(1)),
         ("simulate", {"task": "reviews", "weak": "random-errors", "seed": "0"}, Cost(1)),
         # as the supervisor, and 32 validation texts at each snapshot
         (

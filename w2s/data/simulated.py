@@ -18,9 +18,11 @@ from w2s.core.params import Simulated
 
 ENSEMBLE = "ensemble"
 TRUE_LABELS = re.compile(r"true-labels-([1-9][0-9]*)")
-# What answers in words have not.
-NOT_IN_WORDS = {"class-errors": "answers in words have no two classes"}
-NOT_IN_WORDS["hard-errors"] = "answers in words do not tell how sure a supervisor is"
+# Those without a meaning in generation, and why.
+NOT_IN_WORDS = {
+    "class-errors": "answers in words have no two classes",
+    "hard-errors": "answers in words do not tell how sure a supervisor is",
+}
 
 
 def gathered(task: str, seed: int) -> Path:
@@ -62,7 +64,7 @@ def _true_labels(name: str) -> int:
 
 
 def _wrong_words(errors: np.ndarray, truth: np.ndarray, weak: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The truth, where there is an error the supervisor's own wrong answer; where it has none, another example's."""
+    """The truth but for errors: there the supervisor's own wrong answer or, where it is right, another example's."""
     answers = truth.copy()
     others = np.concatenate([truth, weak])  # the supervisor's too: it has a wrong one even if all truth is the same
     for i in np.flatnonzero(errors):
