@@ -32,8 +32,10 @@ DEFAULTS = {
     "Hub.trust_remote_code": "off can only refuse a model",
 }
 BLOCK = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["naive"], "ceilings": ["naive"]}
+BLOCK |= {"simulated": {"of": [], "weak": [], "methods": []}}
+LISTS = [*Block.model_fields][:-1]  # all but `simulated`
 TEXTS = {"epochs": 1, "learning_rate": 0.1}
-SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
+SIMULATED = {"of": ["xs"], "weak": ["random-errors"], "methods": ["naive"]}
 FINETUNE = (
     "tune, lora, keep, epochs, batch_size, micro_batch, context, gradient_checkpointing, "
     "learning_rate, warmup, weight_decay, clip, precision, snapshots, threads, "
@@ -121,14 +123,13 @@ def test_the_committed_parameters_load() -> None:
         (
             "grid.classification.task",
             ["reviews"],
-            "grid.classification.task: unknown name 'task' (known: tasks, weak, strong, methods, ceilings); "
+            "grid.classification.task: unknown name 'task' (known: tasks, weak, strong, methods, ceilings, simulated); "
             "did you mean 'tasks'?",
         ),
         (
             "grid.tasks",
             ["reviews"],
-            "grid.tasks: unknown name 'tasks' (known: reports, ladder, seeds, classification, preference, generation, "
-            "simulated)",
+            "grid.tasks: unknown name 'tasks' (known: reports, ladder, seeds, classification, preference, generation)",
         ),
         (
             "models.s.hiden",
@@ -179,7 +180,7 @@ def test_the_committed_parameters_load() -> None:
                 f"grid.classification.{key}: must have at least one item, as {'weak' if key == 'tasks' else 'tasks'} "
                 "has (or all 5 lists none)",
             )
-            for key in Block.model_fields
+            for key in LISTS
         ),
         (
             "grid.generation.methods",
@@ -188,7 +189,7 @@ def test_the_committed_parameters_load() -> None:
         ),
         (
             "grid.classification",
-            {key: [] for key in Block.model_fields},
+            BLOCK | {key: [] for key in LISTS},
             "grid.classification.tasks: at least one of the settings must have tasks",
         ),
         ("tasks.reviews.answers.true", [], "tasks.reviews.answers.true: must have at least one item (found [])"),
@@ -255,27 +256,26 @@ def test_the_committed_parameters_load() -> None:
             "grid.classification.ceilings: 'hard' must be one of its methods: naive, confidence",
         ),
         # simulated supervisors
-        ("grid.simulated.of", ABSENT, "grid.simulated.of is missing"),
-        ("grid.simulated", SIMULATED | {"of": "m"}, "grid.simulated.of: 'm' is not in grid.classification.weak"),
+        ("grid.generation.simulated.of", ABSENT, "grid.generation.simulated.of is missing"),
         (
-            "grid.simulated",
+            "grid.classification.simulated",
+            SIMULATED | {"of": ["m"]},
+            "grid.classification.simulated.of: 'm' must be one of its weak: xs",
+        ),
+        (
+            "grid.classification.simulated",
             SIMULATED | {"weak": []},
-            "grid.simulated.weak: must have at least one item, as tasks has (or all 4 lists none)",
+            "grid.classification.simulated.weak: must have at least one item, as of has (or all 3 lists none)",
         ),
         (
-            "grid.simulated",
-            SIMULATED | {"tasks": ["sciq"]},
-            "grid.simulated.tasks: 'sciq' is not in grid.classification.tasks",
-        ),
-        (
-            "grid.simulated",
-            SIMULATED | {"strong": ["s"]},
-            "grid.simulated.strong: 's' is not in grid.classification.strong",
-        ),
-        (
-            "grid.simulated",
+            "grid.classification.simulated",
             SIMULATED | {"methods": ["kl"]},
-            "grid.simulated.methods: 'kl' is not in grid.classification.methods",
+            "grid.classification.simulated.methods: 'kl' must be one of its methods: naive, confidence",
+        ),
+        (
+            "grid.preference.simulated",
+            SIMULATED,
+            "grid.preference.simulated.of: 'xs' must be one of its weak: none",
         ),
         # overrides of finetune
         (

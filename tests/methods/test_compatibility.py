@@ -14,16 +14,19 @@ from w2s.core.validation import validate
 from w2s.methods import compatibility, parts_of
 
 PHASE = {"epochs": 1, "learning_rate": 0.1}
-NONE: dict[str, list[str]] = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
-CHESS = {"tasks": ["endgames"], "weak": ["chess-xs"], "strong": ["chess-l"], "methods": ["mine"], "ceilings": ["mine"]}
+NONE: dict[str, Any] = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
+NONE |= {"simulated": {"of": [], "weak": [], "methods": []}}
+CHESS = NONE | {"tasks": ["endgames"], "weak": ["chess-xs"], "strong": ["chess-l"]}
+CHESS |= {"methods": ["mine"], "ceilings": ["mine"]}
 HUGE = {"family": "hub", "repository": "o/n", "revision": "main", "parameters": 10**13}
 SMALL = HUGE | {"parameters": 1}
-SCIQ = {"tasks": ["sciq"], "weak": ["gpt2"], "strong": ["gpt2"], "methods": ["mine"], "ceilings": ["mine"]}
-SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["mine"]}
+SCIQ = NONE | {"tasks": ["sciq"], "weak": ["gpt2"], "strong": ["gpt2"], "methods": ["mine"], "ceilings": ["mine"]}
+SIMULATED = {"of": ["xs"], "weak": ["random-errors"], "methods": ["mine"]}
 
 
-def reviews(**changes: list[str]) -> dict[str, list[str]]:
-    return {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["mine"], "ceilings": ["mine"]} | changes
+def reviews(**changes: Any) -> dict[str, Any]:
+    block = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["l"], "methods": ["mine"], "ceilings": ["mine"]}
+    return NONE | block | changes
 
 
 def require(file: Path, setting: str, method: dict[str, Any], block: object, **changes: object) -> None:
@@ -58,8 +61,8 @@ def require(file: Path, setting: str, method: dict[str, Any], block: object, **c
         (
             "classification",
             {"bootstrap": {"via": "between"}},
-            reviews(),
-            {"grid__simulated": SIMULATED, "grid__ladder": ["xs", "s", "m", "l"]},
+            reviews(simulated=SIMULATED),
+            {"grid__ladder": ["xs", "s", "m", "l"]},
             "bootstrap: starts from a supervisor of the ladder, which 'random-errors' is not",
         ),
         (
@@ -299,3 +302,22 @@ def test_the_grids_that_come_with_the_package(file: Path) -> None:
     for setting, block in setting_blocks(params.grid).items():
         for method in block.methods:
             compatibility.require(params, setting, method)
+
+
+@pytest.mark.parametrize(
+    ("weak", "expected"),
+    [
+        (
+            "hard-errors",
+            "weak: 'hard-errors' is not in generation: answers in words do not tell how sure a supervisor is",
+        ),
+        ("ensemble", "of: 'ensemble' needs 3 or more (found chess-xs)"),
+    ],
+)
+def test_a_simulated_supervisor_without_a_meaning_is_refused(tmp_path: Path, weak: str, expected: str) -> None:
+    simulated = {"of": ["chess-xs"], "weak": [weak], "methods": ["mine"]}
+    block = CHESS | {"strong": ["chess-xs"], "simulated": simulated}
+    changes = {"grid.ladder": ["xs", "l", "chess-xs"], "grid.generation": block, "methods.mine": {}}
+    with pytest.raises(UserError) as error:
+        compatibility.require_all(load(written(tmp_path / "params.yaml", changes)))
+    assert str(error.value) == f"params.yaml: grid.generation.simulated.{expected}"

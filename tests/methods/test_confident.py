@@ -64,23 +64,20 @@ def test_what_it_says_and_what_a_ceiling_has_of_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "share", "block", "simulated", "expected"),
+    ("setting", "share", "block", "expected"),
     [
-        ("generation", 0.5, CHESS, {}, "not in generation: answers in words do not tell how sure a supervisor is"),
-        ("classification", 1.0, reviews(), {}, "share: must be less than 1 (found 1.0)"),
-        ("classification", 0.0, reviews(), {}, "share: must be greater than 0 (found 0.0)"),
+        ("generation", 0.5, CHESS, "not in generation: answers in words do not tell how sure a supervisor is"),
+        ("classification", 1.0, reviews(), "share: must be less than 1 (found 1.0)"),
+        ("classification", 0.0, reviews(), "share: must be greater than 0 (found 0.0)"),
         (
             "classification",
             0.5,
-            reviews(),
-            {"grid__simulated": SIMULATED},
+            reviews(simulated=SIMULATED),
             "'random-errors' is a simulated supervisor, whose labels do not tell how sure it is",
         ),
     ],
 )
-def test_what_it_refuses(
-    tmp_path: Path, setting: str, share: float, block: object, simulated: dict[str, object], expected: str
-) -> None:
+def test_what_it_refuses(tmp_path: Path, setting: str, share: float, block: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
-        require(tmp_path / "params.yaml", setting, {"confident": {"share": share}}, block, **simulated)
+        require(tmp_path / "params.yaml", setting, {"confident": {"share": share}}, block)
     assert str(error.value) == f"params.yaml: methods.mine.confident: {expected}"

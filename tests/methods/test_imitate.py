@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -64,28 +63,24 @@ def test_what_it_says_and_costs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "block", "changes", "expected"),
+    ("method", "block", "expected"),
     [
-        ({"template": "i think {label}"}, reviews(), {}, "imitate: template: must have {text} and {label}, each once"),
+        ({"template": "i think {label}"}, reviews(), "imitate: template: must have {text} and {label}, each once"),
         (
             {"template": "{text} {label"},
             reviews(),
-            {},
             "imitate: template: must be a template (expected '}' before end of string)",
         ),
         (
             {"template": "{text} {label}"},
-            reviews(),
-            {"grid__simulated": SIMULATED},
+            reviews(simulated=SIMULATED),
             "imitate: 'random-errors' is a simulated supervisor, whose labels of test inputs are made from truth",
         ),
     ],
 )
-def test_what_it_refuses(
-    tmp_path: Path, method: dict[str, str], block: object, changes: dict[str, Any], expected: str
-) -> None:
+def test_what_it_refuses(tmp_path: Path, method: dict[str, str], block: object, expected: str) -> None:
     with pytest.raises(UserError) as error:
-        require(tmp_path / "params.yaml", "classification", {"imitate": method}, block, **changes)
+        require(tmp_path / "params.yaml", "classification", {"imitate": method}, block)
     assert str(error.value).startswith(f"params.yaml: methods.mine.{expected}")
 
 

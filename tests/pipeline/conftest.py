@@ -12,19 +12,22 @@ import yaml
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
+NOT_SIMULATED: dict[str, list[str]] = {"of": [], "weak": [], "methods": []}
+SIMULATED = {"of": ["xs"], "weak": ["random-errors"], "methods": ["naive"]}
 REVIEWS = {"tasks": ["reviews"], "weak": ["xs"], "strong": ["m"], "methods": ["naive", "confidence"]}
+REVIEWS |= {"ceilings": ["naive"], "simulated": SIMULATED}
 PREFERENCES = {"tasks": ["preferences"], "weak": ["xs"], "strong": ["m"], "methods": ["generative"]}
+PREFERENCES |= {"ceilings": ["generative"], "simulated": NOT_SIMULATED}
 CHESS = {"tasks": ["endgames"], "weak": ["chess-xs"], "strong": ["chess-m"], "methods": ["bootstrap"]}
-SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["m"], "methods": ["naive"]}
+CHESS |= {"ceilings": ["bootstrap"], "simulated": NOT_SIMULATED}
 MICRO = {
     "grid": {
         "reports": "reports",
         "ladder": ["xs", "m", "chess-xs", "chess-s", "chess-m"],
         "seeds": [0],
-        "classification": REVIEWS | {"ceilings": ["naive"]},
-        "preference": PREFERENCES | {"ceilings": ["generative"]},
-        "generation": CHESS | {"ceilings": ["bootstrap"]},
-        "simulated": SIMULATED,
+        "classification": REVIEWS,
+        "preference": PREFERENCES,
+        "generation": CHESS,
     },
     "split": {"supervisor": 96, "student": 96, "validation": 32, "test": 128},
     "corpora.reviews.documents": 2000,

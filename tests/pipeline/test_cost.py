@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 KEPT = Status.KEPT
 RUN = Status.RUN
 ORDER = [
-    *("code", "check", "prepare", "base", "method", "supervise", "label", "simulate", "ceiling", "control", "student"),
-    *("evaluate", "plot"),
+    *("code", "check", "prepare", "base", "method", "supervise", "label", "gather", "simulate", "ceiling", "control"),
+    *("student", "evaluate", "plot"),
 ]
 
 
@@ -102,6 +102,7 @@ SIZES = {"reviews": PARTS, "preferences": PARTS, "endgames": PARTS}
             {"task": "reviews", "weak": "xs", "seed": "0"},
             Cost(5 + 1 + 0.001 * 256 + 0.01 * 256, tokens=0, flops=1000 * 10 * 2 * 256, memory=501e6),
         ),
+        ("gather", {"task": "reviews", "of": "xs", "seed": "0"}, Cost(1)),
         ("simulate", {"task": "reviews", "weak": "random-errors", "seed": "0"}, Cost(1)),
         # as the supervisor, and 32 validation texts at each snapshot
         (
@@ -298,12 +299,12 @@ def test_models_and_data_of_the_hub_are_estimated_without_asking_it(
     path = tmp_path / "repo"
     shutil.copytree(fresh.path, path)
     workspace = Workspace(path)
-    empty = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+    not_simulated: dict[str, list[str]] = {"of": [], "weak": [], "methods": []}
+    empty = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": [], "simulated": not_simulated}
     block = {"tasks": ["reviews", "sciq"], "weak": ["xs"], "strong": ["gpt2"], "methods": ["naive", "generative"]}
-    workspace.set("grid.classification", block | {"ceilings": ["naive", "generative"]})
+    workspace.set("grid.classification", empty | block | {"ceilings": ["naive", "generative"]})
     workspace.set("grid.preference", empty)
     workspace.set("grid.generation", empty)
-    workspace.set("grid.simulated", {"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []})
     workspace.set("grid.ladder", ["xs", "gpt2"])
     workspace.set("models.gpt2", {"family": "hub", "repository": "o/n", "revision": "main", "parameters": 10**8})
     with counting_hub() as (address, callers):

@@ -19,7 +19,7 @@ from w2s.core.fingerprint import PER_ENTRY, REFUSING, Sources
 from w2s.core.params import Params
 
 TRUTH = re.compile(r"data/tasks/[^/]+/\d+/truth/(student|validation|test)\.parquet")
-SIMULATED = re.compile(r"data/weak_labels/[^/]+/((random|class|hard|long|short)-errors|true-labels-\d+)/.*")
+LABELS = re.compile(r"data/weak_labels/([^/]+)/([^/]+)/.*")
 READS_TRUTH = {"ceiling", "control", "evaluate", "simulate"}
 
 
@@ -44,8 +44,8 @@ def kind(name: str) -> str:
 def leaks(graph: dict[str, tuple[set[str], set[str]]]) -> list[str]:
     """Stages other than those that may, which read hidden truth or anything made from it.
 
-    Students of simulated supervisors may read these supervisors' labels, and no other student may. That some truth of
-    the student half reaches them is what `true-labels-K` means, and `…-errors` too.
+    A simulated supervisor's own students may read its labels, and no other student may. That some truth of the student
+    half reaches them is what `true-labels-K` means, and `…-errors` too; an ensemble has none, and is held to the same.
     """
     tainted = {path for _, outs in graph.values() for path in outs if TRUTH.fullmatch(path)}
     assert tainted, "no truth file found: the test would prove nothing"
@@ -64,8 +64,15 @@ def leaks(graph: dict[str, tuple[set[str], set[str]]]) -> list[str]:
         f"{name} reads {path}"
         for name, paths in found.items()
         for path in paths
-        if kind(name) not in allowed and not (name.startswith("student-simulated@") and SIMULATED.fullmatch(path))
+        if kind(name) not in allowed and not is_own(name, path)
     ]
+
+
+def is_own(student: str, path: str) -> bool:
+    """Are these the labels of a simulated supervisor, and this a student of it?"""
+    stage, _, cell = student.partition("@")
+    labels = LABELS.fullmatch(path)
+    return bool(labels) and stage.startswith("student-simulated-") and cell.startswith("-".join([*labels.groups(), ""]))
 
 
 @pytest.fixture
@@ -73,8 +80,12 @@ def planted(tmp_path: Path) -> Path:
     """A repository with this DAG, to plant faults in."""
     shutil.copy(ROOT / "dvc.yaml", tmp_path)
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    simulated = MICRO["grid"]["simulated"] | {"weak": ["random-errors", "true-labels-8"]}
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"grid": MICRO["grid"] | {"simulated": simulated}}))
+    grid = dict(MICRO["grid"])
+    for setting in ("classification", "preference", "generation"):
+        block = grid[setting]
+        simulated = {"weak": ["random-errors", "true-labels-8", "ensemble"], "methods": block["methods"][:1]}
+        grid |= {setting: block | {"simulated": simulated | {"of": block["weak"]}}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params | {"grid": grid}))
     Repo.init(str(tmp_path), no_scm=True)
     return tmp_path
 
@@ -91,8 +102,10 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         "student-classification@reviews-xs-m-confidence-0",
         "student-preference@preferences-xs-m-generative-0",
         "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
-        "student-simulated@reviews-random-errors-m-naive-0",
-        "student-simulated@reviews-true-labels-8-m-naive-0",
+        "student-simulated-classification@reviews-random-errors-m-naive-0",
+        "student-simulated-preference@preferences-true-labels-8-m-generative-0",
+        "student-simulated-generation@endgames-ensemble-chess-m-bootstrap-0",
+        "gather-preference@preferences-xs-0",
         "label-generation@endgames-chess-xs-0",
         "method-generation@bootstrap-0",
     } <= graph.keys()
@@ -115,7 +128,9 @@ def test_no_path_from_hidden_truth_to_students_or_their_labels(planted: Path) ->
         ),  # a simulated supervisor
         ("student-preference", "data/weak_labels/reviews/true-labels-8/0/student.parquet"),
         ("label-classification", "data/weak_labels/reviews/true-labels-8/0/student.parquet"),
-        ("student-simulated", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
+        ("student-simulated-classification", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
+        ("student-simulated-generation", "data/weak_labels/endgames/true-labels-8/0/student.parquet"),  # not their own
+        ("gather-generation", "data/tasks/${item.task}/${item.seed}/truth/student.parquet"),
         ("method-classification", "runs/control"),
         ("supervise-preference", "data/tasks/${item.task}/${item.seed}/truth/validation.parquet"),
     ],
@@ -178,14 +193,13 @@ def test_every_stage_waits_for_the_check_of_all_code() -> None:
 def test_settings_share_their_stages() -> None:
     """What differs between settings is what they are repeated over, and nothing else."""
     for name, stage in STAGES.items():
-        if name.split("-")[-1] in ("preference", "generation", "simulated"):
+        if name.split("-")[-1] in ("preference", "generation") or name == "student-simulated-classification":
             first = STAGES[f"{kind(name)}-classification"]
             assert {key: value for key, value in stage.items() if key not in ("matrix", "vars")} == {
                 key: value for key, value in first.items() if key not in ("matrix", "vars")
             }
             if "vars" in first:
-                setting = name.split("-")[-1]
-                assert stage["vars"] == [{"setting": setting if setting != "simulated" else "classification"}]
+                assert stage["vars"] == [{"setting": name.split("-")[-1]}]
 
 
 def test_the_page_stays_short() -> None:

@@ -15,7 +15,8 @@ from w2s.core import checks
 pytestmark = pytest.mark.slow
 
 TASKS = ["sciq", "boolq"]
-NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+NOT_SIMULATED: dict[str, list[str]] = {"of": [], "weak": [], "methods": []}
+NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": [], "simulated": NOT_SIMULATED}
 MODELS = {"gpt2": {}, "qwen3": {"tune": "head"}, "bert": {}, "llama": {"tune": "lora", "keep": "full"}}
 
 
@@ -43,10 +44,10 @@ def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
             "strong": ["bert", "llama"],
             "methods": ["naive"],
             "ceilings": ["naive"],
+            "simulated": NOT_SIMULATED,
         },
         "grid.preference": NOTHING,
         "grid.generation": NOTHING,
-        "grid.simulated": {"of": "gpt2", "tasks": [], "weak": [], "strong": [], "methods": []},
         "split": {"supervisor": 40, "student": 40, "validation": 10, "test": 60},
         "finetune.context": 128,
     }.items():

@@ -149,8 +149,8 @@ def test_a_smaller_grid_and_a_larger_one(workspace: Workspace) -> None:
     again = those(RUN)
     assert {stage[-1] for stage in again if stage[0] == "student"} == {"1"}
     assert {stage[0] for stage in again} == {
-        *("code", "check", "prepare", "base", "method", "supervise", "label", "simulate", "ceiling", "control"),
-        *("student", "evaluate", "plot"),
+        *("code", "check", "prepare", "base", "method", "supervise", "label", "gather", "simulate", "ceiling"),
+        *("control", "student", "evaluate", "plot"),
     }
 
 

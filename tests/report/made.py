@@ -25,7 +25,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = 400
 SEEDS = (0, 1, 2)
 STEPS = (10, 20, 30)
-NO_CELLS: dict[str, list[str]] = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+NO_CELLS: dict[str, Any] = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
+NO_CELLS |= {"simulated": {"of": [], "weak": [], "methods": []}}
 MOVES = np.array(["e4", "Nf3", "Qxd5"])
 ACCURACY = {"xs": 0.58, "s": 0.76, "m": 0.9, "l": 0.985}
 RECOVERED = {"naive": 0.25, "confidence": 0.7}
@@ -126,16 +127,18 @@ def _params(blocks: Sequence[Cells]) -> dict[str, Any]:
         "classification": NO_CELLS,
         "preference": NO_CELLS,
         "generation": NO_CELLS,
-        "simulated": {"of": blocks[0].weak[0], "tasks": [], "weak": [], "strong": [], "methods": []},
     }
     for block in blocks:
         first = next(iter(block.recovered))
         lists = {"tasks": block.tasks, "weak": block.weak, "strong": block.strong, "methods": block.recovered}
         lists["ceilings"] = [first, *block.ceilings]
-        grid[block.setting] = {key: list(names) for key, names in lists.items()}
+        grid[block.setting] = NO_CELLS | {key: list(names) for key, names in lists.items()}
         if block.simulated:
-            names = {"tasks": block.tasks, "weak": block.simulated, "strong": block.strong, "methods": [first]}
-            grid["simulated"] = {"of": block.weak[0]} | {key: list(value) for key, value in names.items()}
+            grid[block.setting]["simulated"] = {
+                "of": [block.weak[0]],
+                "weak": list(block.simulated),
+                "methods": [first],
+            }
         for key, names, other in (
             ("tasks", block.tasks, "reviews"),
             ("models", block.accuracy, "xs"),

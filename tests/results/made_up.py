@@ -11,19 +11,22 @@ import pyarrow.parquet as pq
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.grid import task_blocks
-from w2s.core.params import Evaluate, Grid, Method, Params, Simulated
+from w2s.core.params import Evaluate, Grid, Method, Params
 from w2s.results import tables as declared
 from w2s.results.evaluate import evaluate
 
 SIZES = {"xs": 11, "s": 26, "m": 35, "l": 102, "chess-xs": 12, "chess-s": 30, "chess-l": 200}
 SKILL = {"xs": 0.5, "s": 1.2, "m": 2.5, "l": 4.0, "chess-xs": 0.5, "chess-s": 1.2, "chess-l": 4.0}
-EMPTY: dict[str, list[str]] = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": []}
+NOT_SIMULATED: dict[str, list[str]] = {"of": [], "weak": [], "methods": []}
+SIMULATED = {"of": ["xs"], "weak": ["random-errors"], "methods": ["naive"]}
+EMPTY: dict = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": [], "simulated": NOT_SIMULATED}
 REVIEWS = {
     "tasks": ["reviews"],
     "weak": ["xs", "s"],
     "strong": ["s", "l"],
     "methods": ["naive", "confidence"],
     "ceilings": ["naive"],
+    "simulated": NOT_SIMULATED,
 }
 PREFERENCES = REVIEWS | {"tasks": ["preferences"], "methods": ["naive", "generative"]}
 PREFERENCES |= {"ceilings": ["naive", "generative"]}
@@ -33,9 +36,8 @@ CHESS = {
     "strong": ["chess-l"],
     "methods": ["naive", "bootstrap"],
     "ceilings": ["naive"],
+    "simulated": NOT_SIMULATED,
 }
-NOT_SIMULATED = {"of": "xs", "tasks": [], "weak": [], "strong": [], "methods": []}
-SIMULATED = {"of": "xs", "tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
 MOVES = np.array(["e4", "Nf3", "Qxd5", "O-O", "Kh1"], object)
 METHODS = load(Path(__file__).parents[2] / "params.yaml").methods
 Rows = list[dict[str, str]]
@@ -46,9 +48,8 @@ def parameters(
     seeds: tuple[int, ...] = (0, 1, 2),
     preference: dict = EMPTY,
     generation: dict = EMPTY,
-    simulated: dict = NOT_SIMULATED,
     catalogue: dict[str, Method] = METHODS,
-    **classification: list,
+    **classification: object,
 ) -> Params:
     how = Evaluate(seed=0, confidence=0.95, smallest_gap=smallest_gap)
     grid = Grid(
@@ -58,7 +59,6 @@ def parameters(
         classification=REVIEWS | classification,
         preference=preference,
         generation=generation,
-        simulated=simulated,
     )
     return Params.model_construct(grid=grid, evaluate=how, methods=catalogue)
 
@@ -116,9 +116,8 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
                 weak_labels[weak] = view(SKILL[weak], "supervisor", weak, seed, of=truth)
                 labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
                 run(root / "runs/supervisor" / task / weak / str(seed), weak, weak_labels[weak])
-            made_up = params.grid.simulated if task in params.grid.simulated.tasks else Simulated(**NOT_SIMULATED)
-            for weak in made_up.weak:
-                weak_labels[weak] = np.round(view(1, weak, seed, of=truth))
+            for weak in block.simulated.weak:
+                weak_labels[weak] = view(1, weak, seed, of=truth) if spoken else np.round(view(1, weak, seed, of=truth))
                 labels(root / "data/weak_labels" / task / weak / str(seed) / "test.parquet", weak_labels[weak])
             for strong in block.strong:
                 control = root / "runs/control" / task / strong / str(seed)
@@ -134,7 +133,7 @@ def make(root: Path, params: Params, examples: int = 300, snapshots: int = 3, sh
                     skill = SKILL[strong] / (1 if method == "naive" else 2)
                     run(folder, strong, view(skill, "ceiling", strong, seed, of=truth))
                 lessons = [*product(block.weak, block.methods)]
-                lessons += product(made_up.weak, made_up.methods) if strong in made_up.strong else []
+                lessons += product(block.simulated.weak, block.simulated.methods)
                 for weak, method in lessons:
                     folder = root / "runs/student" / task / weak / strong / method / str(seed)
                     run(folder, strong, view(1.5, weak, strong, method, seed, of=weak_labels[weak]))

@@ -13,7 +13,7 @@ import scipy.stats
 from tests.results.made_up import CHESS, METHODS, NOT_SIMULATED, PREFERENCES, REVIEWS, SIZES
 from w2s import __main__ as command
 from w2s.core.errors import UserError
-from w2s.core.params import Block, Method, Simulated
+from w2s.core.params import Block, Method
 from w2s.results import claims
 from w2s.results.collect import ModelKey, TaskGrid
 from w2s.results.measure import TaskSummary
@@ -40,18 +40,18 @@ def summary(
     width: float = 0.01,
     task: str = "",
     recipes: dict[str, Method] | None = None,
-    **simulated: object,
+    simulated: dict = NOT_SIMULATED,
 ) -> TaskSummary:
     """A task of one setting with these values, each known to ± width; the methods are those of params.yaml."""
     methods = recipes or {name: METHODS[name] for name in dict.fromkeys(["naive", *methods_of(means)])}
     found = {name: {metric: spread(v, width) for metric, v in values.items()} for name, values in means.items()}
     estimates = {(n, m): Estimate(v, v - width, v + width) for n, values in means.items() for m, v in values.items()}
-    block = Block(**BLOCKS[setting] | {"methods": list(methods), "ceilings": [next(iter(methods))]})
+    lists = {"methods": list(methods), "ceilings": [next(iter(methods))], "simulated": simulated}
+    block = Block(**BLOCKS[setting] | lists)
     grid = TaskGrid(
         task=task or block.tasks[0],
         setting=setting,
         block=block,
-        simulated=Simulated(**NOT_SIMULATED | simulated),
         seeds=[0],
         methods=methods,
     )
@@ -266,16 +266,19 @@ def test_reward_modelling_is_compared_with_the_lowest_other_setting() -> None:
     assert row(lowest, *tasks, summary("preference", of("pgr")(0.4)), setting="")["verdict"] == "does not hold"
 
 
-def test_random_errors_are_compared_with_rounded_labels_or_with_naive() -> None:
-    noisy = ModelKey("student", "random-errors", "l", "naive")
-    hard = STUDENT._replace(method="hard")
-    grid = {"tasks": ["reviews"], "weak": ["random-errors"], "strong": ["l"], "methods": ["naive"]}
-    means = {noisy: {"accuracy": 0.9}, STUDENT: {"accuracy": 0.8}}
+@pytest.mark.parametrize(
+    ("setting", "weak", "strong"),
+    [("classification", "xs", "l"), ("preference", "xs", "l"), ("generation", "chess-xs", "chess-l")],
+)
+def test_random_errors_are_compared_with_rounded_labels_or_with_naive(setting: str, weak: str, strong: str) -> None:
+    naive = ModelKey("student", weak, strong, "naive")
+    simulated = {"of": [weak], "weak": ["random-errors"], "methods": ["naive"]}
+    means = {naive._replace(weak="random-errors"): {"accuracy": 0.9}, naive: {"accuracy": 0.8}}
     id = "random-errors-are-forgiven-more"
-    assert row(id, summary("classification", means, **grid))["effect"] == pytest.approx(0.1)
-    means[hard] = {"accuracy": 0.95}
-    assert row(id, summary("classification", means, **grid))["verdict"] == "does not hold"
-    assert row(id, summary("classification", means))["verdict"] == "not tested"
+    assert row(id, summary(setting, means, simulated=simulated))["effect"] == pytest.approx(0.1)
+    means[naive._replace(method="hard")] = {"accuracy": 0.95}
+    assert row(id, summary(setting, means, simulated=simulated))["verdict"] == "does not hold"
+    assert row(id, summary(setting, means))["verdict"] == "not tested"
 
 
 def test_students_no_larger_than_their_supervisor_and_undefined_values_are_left_out() -> None:

@@ -77,10 +77,10 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
         labels = {"p": p, "answer": np.where(p > 0.5, "good room", "bad")}[KINDS[kind]]
         write_weak(kind, part, ids, labels)
     empty = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
+    empty |= {"simulated": {"of": [], "weak": [], "methods": []}}
     grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0], **dict.fromkeys((*KINDS, "preference"), empty)}
     methods = [name for name in METHODS if kind == "classification" or name not in NOT_IN_WORDS]
-    grid |= {kind: BLOCK | {"methods": methods}, "simulated": {**empty, "of": "xs"}}
-    del grid["simulated"]["ceilings"]
+    grid |= {kind: empty | BLOCK | {"methods": methods}}
     model = {
         "family": "embedded",
         "corpus": "none",

@@ -69,10 +69,10 @@ def make(setting: str = "classification", epochs: int = 2) -> None:
         if part == "student":
             files.write(files.texts("mine", 0), files.strings("id", "text"), {"id": ids, "text": texts})
     files.write_json(files.CODE / "student.json", {"w2s/training/loop.py": "digest"})
-    none: dict[str, list[str]] = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
-    block = {"tasks": ["mine"], "weak": ["xs"], "strong": ["l"], "methods": methods, "ceilings": ["texts"]}
-    simulated = {key: [] for key in ("tasks", "weak", "strong", "methods")} | {"of": "xs"}
-    grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0], "simulated": simulated}
+    none = {key: [] for key in ("tasks", "weak", "strong", "methods", "ceilings")}
+    none |= {"simulated": {"of": [], "weak": [], "methods": []}}
+    block = none | {"tasks": ["mine"], "weak": ["xs"], "strong": ["l"], "methods": methods, "ceilings": ["texts"]}
+    grid = {"reports": "reports", "ladder": [*LADDER], "seeds": [0]}
     model = {"family": "embedded", "corpus": "none", "architecture": "neox", "layers": 1, "steps": 0}
     content = {
         "grid": grid | dict.fromkeys(("classification", "preference", "generation"), none) | {setting: block},

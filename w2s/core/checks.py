@@ -54,7 +54,6 @@ def load(path: str | Path = PARAMS) -> Params:
         for name in names:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
-    _check_simulated(params, str(path))
     for setting, block in setting_blocks(params.grid).items():
         _check_block(params, setting, block, str(path))
     overrides: list[tuple[str, dict[str, Any]]] = [
@@ -67,21 +66,6 @@ def load(path: str | Path = PARAMS) -> Params:
     for key, changes in overrides:
         validate(Finetune, override(general, changes), f"{path}: {key}")
     return params
-
-
-def _check_simulated(params: Params, path: str) -> None:
-    """Simulated supervisors stand for one of the classification block, and their students are among its own."""
-    simulated = params.grid.simulated
-    block = params.grid.classification
-    if not simulated.tasks:
-        return
-    where = f"{path}: grid.simulated"
-    for key in ("tasks", "strong", "methods"):
-        missing = [name for name in getattr(simulated, key) if name not in getattr(block, key)]
-        if missing:
-            raise UserError(f"{where}.{key}: '{missing[0]}' is not in grid.classification.{key}")
-    if simulated.of not in block.weak:
-        raise UserError(f"{where}.of: '{simulated.of}' is not in grid.classification.weak")
 
 
 def _check_block(params: Params, setting: str, block: Block, path: str) -> None:

@@ -73,6 +73,23 @@ def _all_or_none(block: M, *names: str) -> M:
     return block
 
 
+class Simulated(Strict):
+    """Supervisors that are no models: their labels are made of those of models and, but for an ensemble's, of truth."""
+
+    of: DistinctList[Name] = Field(
+        description="supervisors in the block's `weak`: an ensemble is of all of these, any other is made of the first"
+    )
+    weak: DistinctList[Name] = Field(
+        description="random-, class-, hard-, long-, short-errors: where errors are; true-labels-100: so many are true; "
+        "ensemble: mean or majority of the labels"
+    )
+    methods: DistinctList[Name] = Field(description="in the block's `methods`, for students in its `strong`")
+
+    @model_validator(mode="after")
+    def _all_or_nothing(self) -> Self:
+        return _all_or_none(self, "of", "weak", "methods")
+
+
 class Block(Strict):
     """The grid of one setting: every combination of its tasks, weak, strong and methods, and of the seeds, is one cell.
 
@@ -87,30 +104,21 @@ class Block(Strict):
         description="those of the methods by which ceilings are trained; students by other methods are compared with "
         "the first. A method that finetunes on texts needs its own, to compare like with like"
     )
+    simulated: Simulated
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
         _all_or_none(self, "tasks", "weak", "strong", "methods", "ceilings")
-        unknown = [name for name in self.ceilings if name not in self.methods]
-        if unknown:
-            raise ValueError(f"ceilings: '{unknown[0]}' must be one of its methods: {', '.join(self.methods)}")
+        for key, names, own in (
+            ("ceilings", self.ceilings, "methods"),
+            ("simulated.of", self.simulated.of, "weak"),
+            ("simulated.methods", self.simulated.methods, "methods"),
+        ):
+            known = getattr(self, own)
+            if unknown := [name for name in names if name not in known]:
+                allowed = ", ".join(known) or "none"
+                raise ValueError(f"{key}: '{unknown[0]}' must be one of its {own}: {allowed}")
         return self
-
-
-class Simulated(Strict):
-    """Students of simulated supervisors; their ceilings are those of the task's own block. Empty lists: none."""
-
-    of: Name = Field(description="the supervisor whose number of errors, or whose labels, they have")
-    tasks: DistinctList[Name] = Field(description="those of grid.classification.tasks that get them")
-    weak: DistinctList[Name] = Field(
-        description="random-, class-, hard-, long-, short-errors: where errors are; true-labels-100: how many are true"
-    )
-    strong: DistinctList[Name] = Field(description="students; in grid.classification.strong")
-    methods: DistinctList[Name] = Field(description="in grid.classification.methods")
-
-    @model_validator(mode="after")
-    def _all_or_nothing(self) -> Self:
-        return _all_or_none(self, "tasks", "weak", "strong", "methods")
 
 
 class Grid(Strict):
@@ -122,7 +130,6 @@ class Grid(Strict):
     classification: Block
     preference: Block
     generation: Block
-    simulated: Simulated
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:

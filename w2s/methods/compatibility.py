@@ -34,7 +34,9 @@ def require_all(params: Params) -> None:
         for method in block.methods:
             require(params, setting, method)
         require_distinct_ceilings(params, setting, block)
-    simulated.require_known(params.grid.simulated.weak, params.split.student, "params.yaml: grid.simulated.weak")
+        kind = setting_class(setting, "params.yaml: setting")
+        param_path = f"params.yaml: grid.{setting}.simulated"
+        simulated.require(block.simulated, params.split.student, kind.PROBABILITIES, param_path)
 
 
 def require(params: Params, setting: str, name: str) -> None:
@@ -44,7 +46,7 @@ def require(params: Params, setting: str, name: str) -> None:
     param_path = f"params.yaml: methods.{name}"
     parts = parts_of(method, param_path)
     kind = setting_class(setting, "params.yaml: setting")
-    for task, weak, strong in _cells(params, setting, block, name):
+    for task, weak, strong in _cells(block, name):
         models = [*(model for part in parts for model in part.base_models(params, weak, strong)), strong]
         _require_model(params, setting, task, weak, Method(), kind, trains=True)
         for model in models:
@@ -72,13 +74,10 @@ def require_distinct_ceilings(params: Params, setting: str, block: Block) -> Non
             raise UserError(f"params.yaml: grid.{setting}.ceilings: '{name}' is the same as '{first}'")
 
 
-def _cells(params: Params, setting: str, block: Block, method: str) -> list[tuple[str, str, str]]:
+def _cells(block: Block, method: str) -> list[tuple[str, str, str]]:
     """Task, supervisor and student of each use of a method; simulated supervisors among them."""
-    cells = [*product(block.tasks, block.weak, block.strong)]
-    simulated_block = params.grid.simulated
-    if setting == "classification" and method in simulated_block.methods:
-        cells += product(simulated_block.tasks, simulated_block.weak, simulated_block.strong)
-    return cells
+    simulated_weak = block.simulated.weak if method in block.simulated.methods else []
+    return [*product(block.tasks, [*block.weak, *simulated_weak], block.strong)]
 
 
 def _require_part(part: Part, use: Use, param_path: str) -> None:

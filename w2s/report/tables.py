@@ -87,8 +87,11 @@ class TaskGrid:
     # supervisors and students, by rising size
     weak: list[str]
     strong: list[str]
-    # supervisors that are no models, and have no size
-    simulated: list[str]
+
+    @property
+    def simulated(self) -> list[str]:
+        """Supervisors that are no models, and have no size."""
+        return self.block.simulated.weak
 
     @property
     def methods(self) -> list[str]:
@@ -124,7 +127,6 @@ class ReportGrid:
     @classmethod
     def of(cls, experiment: Params, tables: Tables) -> "ReportGrid":
         size = {row["model"]: row["parameters"] for row in tables["scaling"]}
-        simulated = experiment.grid.simulated
         tasks = {}
         for setting, block in setting_blocks(experiment.grid).items():
             baseline = recipes.baseline({name: experiment.methods[name] for name in block.methods})
@@ -135,7 +137,6 @@ class ReportGrid:
                     baseline=baseline or block.methods[0],
                     weak=sorted(block.weak, key=size.__getitem__),
                     strong=sorted(block.strong, key=size.__getitem__),
-                    simulated=simulated.weak if task in simulated.tasks else [],
                 )
         return cls(tasks, size)
 

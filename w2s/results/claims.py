@@ -264,7 +264,7 @@ def larger_students_repeat_fewer_errors(tasks: Tasks) -> Effects:
     return [-rise for rise in along_sizes(tasks, "agreement_wrong")]
 
 
-@claim("E.2", "classification", needs="students of random-errors and of the supervisor they simulate (grid.simulated)")
+@claim("E.2", *ALL_SETTINGS, needs="naive students of random-errors (`simulated`) and of the supervisor it is made of")
 def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
     """Random errors in labels are forgiven more than as many errors of a weak model.
 
@@ -273,11 +273,11 @@ def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
     """
     effects = []
     for task in tasks:
-        simulated = task.grid.simulated
+        block = task.grid.block
         rounded = [*only("harden")(task), *naive(task)]
-        for method, strong in product(naive(task), simulated.strong):
+        for weak, strong, method in product(block.simulated.of[:1], block.strong, naive(task)):
             noisy = ModelKey("student", "random-errors", strong, method)
-            own = [ModelKey("student", simulated.of, strong, method) for method in rounded]
+            own = [ModelKey("student", weak, strong, method) for method in rounded]
             present = [key for key in own if key in task.metrics]
             if noisy in task.metrics and present:
                 effects.append(task.metrics[noisy]["accuracy"] - task.metrics[present[0]]["accuracy"])

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from w2s.core import files
 from w2s.core.errors import UserError
 from w2s.core.grid import ceiling_method, setting_blocks
-from w2s.core.params import Block, Params, Simulated
+from w2s.core.params import Block, Params
 from w2s.results import recipes
 from w2s.results.metrics import Answers
 
@@ -38,16 +38,15 @@ class TaskGrid:
     task: str
     setting: str
     block: Block
-    simulated: Simulated
     seeds: list[int]
     methods: recipes.Methods  # of the block
 
     @property
     def students(self) -> list[ModelKey]:
         """The students of real supervisors, then those of simulated ones."""
-        places = [*product(self.block.weak, self.block.strong, self.block.methods)]
-        if self.task in self.simulated.tasks:
-            places += product(self.simulated.weak, self.simulated.strong, self.simulated.methods)
+        block = self.block
+        places = [*product(block.weak, block.strong, block.methods)]
+        places += product(block.simulated.weak, block.strong, block.simulated.methods)
         return [ModelKey("student", *place) for place in places]
 
     @property
@@ -70,7 +69,6 @@ def task_grids(params: Params) -> Iterator[TaskGrid]:
                 task=task,
                 setting=setting,
                 block=block,
-                simulated=params.grid.simulated,
                 seeds=params.grid.seeds,
                 methods=methods,
             )

@@ -115,7 +115,7 @@ def cost(kind: str, item: Item, params: Params, sizes: Sizes, measures: Measures
         case "evaluate":
             counts = measured_models(params)
             return Cost(machine.light + sum(counts[setting] * measures.evaluate[setting] for setting in counts))
-        case "code" | "simulate" | "plot":
+        case "code" | "gather" | "simulate" | "plot":
             return Cost(machine.light)
         case "base" if item["model"] in measures.pretrain:
             return _pretraining_cost(item["model"], params, measures)
