@@ -36,6 +36,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("reproduce", parents=[jobs], help="bring every stage up to date, several at a time")
     command.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
+    command.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="run stages on the workers of a Dask cluster: the address of its scheduler, local:N or slurm:FILE",
+    )
     command.set_defaults(run=_reproduce)
 
     command = commands.add_parser(
@@ -67,7 +72,12 @@ def _reproduce(arguments: argparse.Namespace) -> None:
 
         if arguments.grid:
             grids.put(arguments.grid)
-        schedule.reproduce(arguments.jobs)
+        if arguments.cluster:
+            from w2s.pipeline import cluster
+
+            cluster.reproduce(arguments.cluster)
+        else:
+            schedule.reproduce(arguments.jobs)
 
 
 def _verdict(_: argparse.Namespace) -> int:

@@ -42,9 +42,7 @@ class Plan:
 
     def status(self, stage: dvc.Stage) -> Status:
         """What becomes of this stage, given what becomes of those before it."""
-        recorded = [dep.hash_info for dep in stage.deps]
-        known = all([self._foresee(dep, stage) for dep in stage.deps])
-        same = known and not stage.cmd_changed and recorded == [dep.hash_info for dep in stage.deps]
+        known, same = self.foresee(stage)
         if same and not any(out.status() for out in stage.outs):
             status = Status.KEPT
             outputs = self._contents(stage.outs)
@@ -57,6 +55,12 @@ class Plan:
             outputs = self._contents(stage.outs) if same or stage.cmd == CHECK else self._computed(stage)
         self.outputs |= {Path(out.fs_path): outputs.get(Path(out.fs_path)) for out in stage.outs}
         return status
+
+    def foresee(self, stage: dvc.Stage) -> tuple[bool, bool]:
+        """Let its dependencies have what they will: whether all are known, and whether none differs from dvc.lock."""
+        recorded = [dep.hash_info for dep in stage.deps]
+        known = all([self._foresee(dep, stage) for dep in stage.deps])
+        return known, known and not stage.cmd_changed and recorded == [dep.hash_info for dep in stage.deps]
 
     def _contents(self, outs: list[dvc.Output]) -> dict[Path, dvc.Content | None]:
         """What these hold by dvc.lock or the run cache; of one that git keeps, if it lies there now."""
@@ -112,6 +116,9 @@ class Plan:
             dvc.foresee(dep, content)
         return bool(content)
 
+    def _lies_there(self, dep: dvc.Dependency) -> dvc.Content:
+        return dvc.in_workspace(dep)
+
     def _content(self, dep: dvc.Dependency, outs: list[Path]) -> dvc.Content | None:
         """What a path will hold: an output, a part of one, or a folder around several and files that no stage makes."""
         path = Path(dep.fs_path)
@@ -121,7 +128,7 @@ class Plan:
                 return content and content.inside(path.relative_to(out).parts)
         made = {out: self.outputs[out] for out in outs if out.is_relative_to(path)}
         if path not in self.workspace and (not made or dep.exists):
-            self.workspace[path] = dvc.in_workspace(dep)
+            self.workspace[path] = self._lies_there(dep)
         if not made:
             return self.workspace[path]
         found = {}
