@@ -457,13 +457,13 @@ def test_options_are_those_that_are_set_and_defaults_are_the_functions() -> None
 
 def test_a_name_missing_from_a_long_catalogue(tmp_path: Path) -> None:
     file, text = tmp_path / "params.yaml", COMMITTED.read_text()
-    assert text.count("  ladder: [xs, ") == 1
-    file.write_text(text.replace("  ladder: [xs, ", "  ladder: [xxs, "))
+    assert text.count("  ladder: [s, l, xl]") == 1
+    file.write_text(text.replace("  ladder: [s, l, xl]", "  ladder: [s, l, xxl]"))
     with pytest.raises(UserError) as error:
         load(file)
     expected = message(error).split("grid.ladder: ")[1]
     assert re.fullmatch(
-        r"unknown name 'xxs' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xs'\?", expected
+        r"unknown name 'xxl' \(known: (\w[\w-]*, ){15}\w[\w-]* and \d+ more\); did you mean 'xl'\?", expected
     )
 
 
