@@ -64,6 +64,12 @@ def connected(where: str) -> Iterator[distributed.Client]:
 
     Raises `UserError`.
     """
+
+    # Each death of a worker is told to us, who count them. The scheduler need not have this package: what is defined
+    # inside of a function is sent whole.
+    def tell_of_deaths(dask_scheduler: Any) -> None:
+        dask_scheduler.allowed_failures = 0
+
     kind, _, rest = where.partition(":")
     try:
         if kind == "local":
@@ -74,8 +80,7 @@ def connected(where: str) -> Iterator[distributed.Client]:
             cluster = _slurm(Path(rest)) if kind == "slurm" else where
         with distributed.Client(cluster, timeout=10, set_as_default=False) as client:
             print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
-            # Each death of a worker is told to us, who count them.
-            client.run_on_scheduler(_tell_of_deaths)
+            client.run_on_scheduler(tell_of_deaths)
             try:
                 client.wait_for_workers(1, timeout=None if kind == "slurm" else COMING)
             except TimeoutError:
@@ -111,10 +116,6 @@ def _slurm(file: Path) -> Any:
         ) from None
     cluster.adapt(minimum_jobs=jobs, maximum_jobs=jobs)
     return cluster
-
-
-def _tell_of_deaths(dask_scheduler: Any) -> None:
-    dask_scheduler.allowed_failures = 0
 
 
 def _require_committed(repo: dvc.Repo) -> None:
