@@ -30,7 +30,7 @@ def main(before: str, out: str) -> None:
     path = Path(before)
     found = [path] if path.is_file() else sorted(path.rglob("*"))
     text = "".join(f"{{file}} {{file.read_text()}}" for file in found if file.is_file())
-    target = Path(out, "file") if out.startswith("runs") else Path(out)
+    target = Path(out) if Path(out).suffix or not out.startswith("runs") else Path(out, "file")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(hashlib.sha256(text.encode()).hexdigest() + out)
 
@@ -46,18 +46,6 @@ def stage(before: str, out: str, cached: bool = True, **more: object) -> dict:
         "deps": [before],
         "outs": [out if cached else {out: {"cache": False}}],
         **more,
-    }
-
-
-def graph(cells: int) -> dict:
-    """Cells of two stages, one that git keeps, one that takes a part of a folder, and one that takes all."""
-    matrix = {"matrix": {"cell": list(range(cells))}}
-    return {
-        "first": stage("seed", "data/first-${item.cell}", **matrix),
-        "second": stage("data/first-${item.cell}", "runs/${item.cell}", **matrix),
-        "kept": stage("data/first-0", "kept", cached=False),
-        "part": stage("runs/0/file", "part"),
-        "last": stage("runs", "last", cached=False),
     }
 
 
@@ -85,10 +73,21 @@ class Grid(Pipeline):
         (path / "seconds").write_text(f"{self.seconds}\n")
         (path / ".gitignore").write_text("__pycache__/\n/data/\n/runs/\n/part\n")
         (path / ".dvcignore").write_text("__pycache__\n")
-        (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": graph(self.cells)}, sort_keys=False))
+        (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": self._graph()}, sort_keys=False))
         self.dvc("remote", "add", "-d", "lab", str(self.remote))
         self.commit()
         self.log.touch()
+
+    def _graph(self) -> dict:
+        """Cells of two stages, one that git keeps, one that takes a part of a folder, and one that takes all."""
+        matrix = {"matrix": {"cell": list(range(self.cells))}}
+        return {
+            "first": stage("seed", "data/first-${item.cell}", **matrix),
+            "second": stage("data/first-${item.cell}", "runs/${item.cell}", **matrix),
+            "kept": stage("data/first-0", "kept", cached=False),
+            "part": stage("runs/0/file", "part"),
+            "last": stage("runs", "last", cached=False),
+        }
 
     def dvc(self, *arguments: str) -> None:
         subprocess.run(["dvc", *arguments, "-q"], cwd=self.path, env=self.environment, check=True)
