@@ -48,8 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_cost)
 
-    command = commands.add_parser("stages", help="list the kinds of stages, how many each has and what it waits for")
-    command.set_defaults(run=_stages)
+    command = commands.add_parser(
+        "status", help="count, by kind of stage, what is done, cached, to run, running, failed"
+    )
+    command.set_defaults(run=_status)
 
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
     command.set_defaults(run=_verdict)
@@ -87,10 +89,10 @@ def _verdict(_: argparse.Namespace) -> int:
     return verdict.run(environment())
 
 
-def _stages(_: argparse.Namespace) -> None:
-    from w2s.pipeline import kinds  # likewise
+def _status(_: argparse.Namespace) -> None:
+    from w2s.pipeline import status  # likewise
 
-    kinds.show()
+    status.show()
 
 
 def _readme(_: argparse.Namespace) -> None:

@@ -67,7 +67,6 @@ class Grid(Pipeline):
         path = self.path
         path.mkdir(parents=True)
         super()._make()
-        shutil.copy2(ROOT / "stages/code.py", path / "stages")  # which the plan imports
         (path / "stages/make.py").unlink()
         (path / "stages/cell.py").write_text(STAGE)
         (path / "seconds").write_text(f"{self.seconds}\n")

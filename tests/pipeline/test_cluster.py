@@ -206,4 +206,6 @@ def test_more_gpus_than_any_worker_has_are_refused(grid: Grid, tmp_path: Path) -
     grid.commit()
     with scheduler(grid) as address:
         grid.clone(tmp_path / "other").worker(address, "--resources", "GPU=1")
-        assert refused(grid, address) == ("error: train takes 2 GPUs (finetune.processes), and no worker has more than 1")
+        assert refused(grid, address) == (
+            "error: train takes 2 GPUs (finetune.processes), and no worker has more than 1"
+        )

@@ -10,9 +10,10 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -51,7 +52,8 @@ def reproduce(where: str) -> None:
             offered = _require_fit(client, experiment, remote)
             gpus = _gpus(dvc.stages(repo), params, offered)
             pool = Cluster(client, experiment, repo, params, remote, gpus)
-            schedule.run(dvc.upstream(repo), pool, pool.record, sum(client.nthreads().values()))
+            upstream = dvc.upstream(repo)
+            schedule.run(upstream, pool.finished(upstream), pool, pool.record, sum(client.nthreads().values()))
             pool.bring_back()
 
 
@@ -205,6 +207,15 @@ class Cluster:
         here = {name for name in lacking if keep(recorded[name])}
         self.remote.send(out for name in here for out in recorded[name].outs)
         return recorded.keys() - lacking | here
+
+    def finished(self, upstream: Mapping[str, set[str]]) -> set[str]:
+        """The stages that need not run, by dvc.lock, and all before them neither."""
+        done: set[str] = set()
+        for name in TopologicalSorter(upstream).static_order():
+            if name in self.shared and upstream[name] <= done and self.plan.foresee(self.stages[name])[1]:
+                self._note(name)
+                done.add(name)
+        return done
 
     def has_room(self, name: str) -> bool:
         return len(self.running) < max(1, sum(self.client.nthreads().values()))

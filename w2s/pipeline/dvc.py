@@ -277,8 +277,8 @@ def is_recorded(stage: Stage) -> bool:
 
 
 def load_params(repo: Repo, path: str) -> Any:
-    """A parameter file as DVC reads it."""
-    return load_path(path, repo.fs)
+    """A parameter file as DVC reads it, or as it was when the run began."""
+    return load_path(os.environ.get(FROZEN, path), repo.fs)
 
 
 def run_cached(repo: Repo, stage: Stage, same: bool) -> list[Output]:

@@ -52,6 +52,18 @@ def alone(path: Path = LOCK) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path = LOCK) -> bool:
+    """Whether a process holds this workspace."""
+    if not path.exists():
+        return False
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM or a closed terminal kill all workers of this process, then raise `Stopped` in it.

@@ -24,7 +24,8 @@ from tqdm import tqdm
 from w2s.core import checks
 from w2s.core.errors import UserError
 from w2s.core.params import PARAMS
-from w2s.pipeline import commands, dvc, workers
+from w2s.pipeline import commands, dvc, progress, workers
+from w2s.pipeline.cost.plan import Plan
 from w2s.pipeline.slots import slots
 
 JOINED = 1.0  # seconds after which it is asked again whether there is room, as machines may join
@@ -57,29 +58,31 @@ def reproduce(jobs: int | None) -> None:
     # DVC would say at length what is wrong there.
     params = checks.load()
     free = slots(jobs)
-    with dvc.opened() as repo:
+    with dvc.opened() as repo, frozen_params():
         dvc.release_locks(repo)
-        upstream = dvc.upstream(repo)
-        items = {name: commands.parsed(stage.cmd)[1] for name, stage in dvc.stages(repo).items()}
-    needed = {name: commands.processes(item, params) for name, item in items.items()}
-
-    def record(entries: Entries) -> None:
-        with dvc.opened() as repo:
-            dvc.record(repo, entries)
-
-    with frozen_params():
-        run(upstream, Here(needed, free), record, len(free))
+        upstream, stages = dvc.upstream(repo), dvc.stages(repo)
+        needed = {name: commands.processes(commands.parsed(stage.cmd)[1], params) for name, stage in stages.items()}
+        done = Plan(repo, params).up_to_date(upstream, stages)
+        run(upstream, done, Here(needed, free), lambda entries: dvc.record(repo, entries), len(free))
 
 
-def run(upstream: dict[str, set[str]], pool: Pool, record: Callable[[Entries], None], jobs: int) -> None:
-    """Run all stages, each after those it depends on, and let `record` put their entries into dvc.lock, come what may.
+def run(
+    upstream: Mapping[str, set[str]],
+    finished: set[str],
+    pool: Pool,
+    record: Callable[[Entries], None],
+    jobs: int,
+) -> None:
+    """Run stages, each after those it depends on, and let `record` put their entries into dvc.lock, come what may.
 
+    Those that are `finished` are not looked at again.
     Raises `UserError` after showing the failed stage's own last words.
     """
     start = time.perf_counter()
     entries: Entries = {}
     try:
-        computing = _run(upstream, pool, entries)
+        with progress.noted() as note:
+            computing = _run(upstream, finished, pool, entries, note)
     except workers.StageFailedError as error:
         print(error, file=sys.stderr)
         raise UserError("a stage failed; what it said stands above. Finished stages are kept") from None
@@ -137,10 +140,12 @@ class Here:
         self.processes.shutdown(cancel_futures=True)
 
 
-def _run(upstream: dict[str, set[str]], pool: Pool, entries: Entries) -> float:
+def _run(
+    upstream: Mapping[str, set[str]], finished: set[str], pool: Pool, entries: Entries, note: progress.Note
+) -> float:
     """The sum of all stages' seconds of training and prediction. Fills `entries` as they finish, whatever happens."""
     computing = 0.0
-    sorter = TopologicalSorter(upstream)
+    sorter = TopologicalSorter({name: upstream[name] - finished for name in upstream if name not in finished})
     sorter.prepare()
     running: dict[Future[Done], str] = {}
     waiting: deque[str] = deque()
@@ -148,27 +153,32 @@ def _run(upstream: dict[str, set[str]], pool: Pool, entries: Entries) -> float:
     def collect(future: Future[Done]) -> None:
         nonlocal computing
         name = running.pop(future)
+        note("failed" if future.exception() else "done", name)
         entry, seconds = future.result()
         pool.done(name, entry)
         computing += seconds
         if entry:
             entries[name] = entry
         sorter.done(name)
-        bar.set_postfix_str(name)
+        bar.set_postfix_str(name, refresh=False)
         bar.update()
 
-    with tqdm(total=len(upstream), desc="reproduce", unit="stage", dynamic_ncols=True, smoothing=0.1) as bar:
+    shape = {"total": len(upstream), "initial": len(finished), "dynamic_ncols": True, "smoothing": 0.1}
+    with tqdm(desc="reproduce", unit="stage", **shape) as bar:
         try:
             while sorter.is_active():
                 waiting.extend(sorter.get_ready())
                 while waiting and pool.has_room(waiting[0]):
                     name = waiting.popleft()
+                    note("running", name)
                     running[pool.start(name)] = name
                 for future in wait(running, JOINED, FIRST_COMPLETED).done:
                     collect(future)
         finally:
             pool.close()
             for future in [future for future in running if future.done() and not future.cancelled()]:
-                if not future.exception():
+                if future.exception():
+                    note("failed", running[future])
+                else:
                     collect(future)
     return computing
