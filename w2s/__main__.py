@@ -48,9 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_cost)
 
-    command = commands.add_parser(
-        "status", help="count, by kind of stage, what is done, cached, to run, running, failed"
-    )
+    command = commands.add_parser("status", help="count by kind of stage what is done, cached, to run, running, failed")
     command.set_defaults(run=_status)
 
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")

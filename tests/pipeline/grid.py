@@ -1,6 +1,5 @@
 """A small repository with a DVC remote, for runs on several machines: its stages sleep and say where they ran."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.pipeline.kills import MARK, ROOT, Pipeline
+from tests.pipeline.kills import MARK, Pipeline
 
 PEOPLE = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
 LOG = "W2S_TEST_LOG"  # a file outside of all clones, to which every stage adds a line when it starts

@@ -114,12 +114,8 @@ def test_a_worker_killed_amid_a_stage_costs_that_stage_only(grid: Grid) -> None:
 
 def test_a_stage_that_is_killed_three_times_ends_the_run_with_its_last_words(grid: Grid) -> None:
     cell = grid.path / "stages/cell.py"
-    cell.write_text(
-        cell.read_text().replace(
-            "    time.sleep",
-            "    if out == 'runs/1':\n        print('too large', flush=True)\n        os.kill(os.getpid(), 9)\n    time.sleep",
-        )
-    )
+    death = "if out == 'runs/1':\n        print('too large', flush=True)\n        os.kill(os.getpid(), 9)"
+    cell.write_text(cell.read_text().replace("    time.sleep", f"    {death}\n    time.sleep"))
     grid.commit()
     said = grid.run_on("local:2", fails=True)
     assert "too large\n" in said
@@ -206,6 +202,4 @@ def test_more_gpus_than_any_worker_has_are_refused(grid: Grid, tmp_path: Path) -
     grid.commit()
     with scheduler(grid) as address:
         grid.clone(tmp_path / "other").worker(address, "--resources", "GPU=1")
-        assert refused(grid, address) == (
-            "error: train takes 2 GPUs (finetune.processes), and no worker has more than 1"
-        )
+        assert refused(grid, address) == "error: train takes 2 GPUs (finetune.processes), and no worker has more than 1"

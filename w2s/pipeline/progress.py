@@ -1,4 +1,4 @@
-"""What a run is doing, for those who ask meanwhile (`w2s status`): a line for every stage that starts, ends or fails."""
+"""What a run is doing, for `w2s status` to read meanwhile: a line for every stage that starts, ends or fails."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -31,16 +31,14 @@ def show() -> None:
             status[name] = event
     kinds = {name: _kind(name) for name in upstream}
     counts = Counter((kinds[name], found) for name, found in status.items())
-    waits: dict[str, dict[str, None]] = {kind: {} for kind in kinds.values()}
+    waits: dict[str, set[str]] = {kind: set() for kind in kinds.values()}
     for name in upstream:
-        waits[kinds[name]] |= dict.fromkeys(kinds[other] for other in upstream[name])
-    order = list(waits)
-    total = Counter(kinds.values())
-    rows = [
-        [kind, total[kind], *(counts[kind, column] or "" for column in COLUMNS)]
-        + [", ".join(sorted(waits[kind], key=order.index))]
-        for kind in order
-    ]
+        waits[kinds[name]] |= {kinds[other] for other in upstream[name]}
+    rows = []
+    for kind in waits:
+        found = [counts[kind, column] for column in COLUMNS]
+        after = [other for other in waits if other in waits[kind]]
+        rows.append([kind, sum(found), *(count or "" for count in found), ", ".join(after)])
     print(tabulate(rows, ["stage", "count", *COLUMNS, "waits for"]))
 
 
