@@ -44,7 +44,8 @@ class Large(Grid):
         for cell in cells:
             entries[f"cell@{cell}"] = self._pretended(f"data/base-{cell.partition('-')[0]}", f"runs/{cell}.txt")
         entries["last"] = self._pretended("runs", "last")
-        self._write("dvc.lock", yaml.dump({"schema": "2.0", "stages": entries}, Dumper=yaml.CSafeDumper))
+        lock = {"schema": "2.0", "stages": entries}
+        self._write("dvc.lock", yaml.dump(lock, Dumper=yaml.CSafeDumper, sort_keys=False))
         self.commit()
 
     def _pretended(self, before: str, out: str) -> dict:

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def resolve(folder: Path) -> list[str]:
-    """Every package that w2s needs, with its extras `cluster` and `test`: version, markers, hashes, as pip reads them."""
+    """Every package that w2s needs with its extras `cluster` and `test`: version, markers and hashes."""
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", UV], check=True)

@@ -189,17 +189,17 @@ class Cluster:
         self.stages = dvc.stages(repo)
         self.plan = Known(repo, params)
         self.entries = {name: dvc.entry_of(stage) for name, stage in self.stages.items() if dvc.is_recorded(stage)}
-        self.shared = self._share()
         self.running: dict[str, Future[schedule.Done]] = {}
         self.tasks: dict[str, distributed.Future] = {}  # held, as Dask stops what nobody holds
         self.deaths: Counter[str] = Counter()
         self.fresh: schedule.Entries = {}  # not yet in dvc.lock
         self.new: set[str] = set()
         self.due = time.monotonic() + FLUSH
+        self.shared = self._share()
 
     def _share(self) -> set[str]:
         """Those of the recorded stages whose outputs are in the remote, after those that are only here were sent."""
-        recorded = {name: made(self.repo, entry) for name, entry in self.entries.items()}
+        recorded = {name: self._made(name) for name in self.entries}
         missing = self.remote.lacks(out for stage in recorded.values() for out in stage.outs)
         lacking = {
             name for name, stage in recorded.items() if any(out.hash_info.value in missing for out in stage.outs)
@@ -286,7 +286,7 @@ class Cluster:
 
     def _note(self, name: str) -> None:
         """Let the plan know what the stage has made."""
-        for out in made(self.repo, self.entries[name]).outs:
+        for out in self._made(name).outs:
             self.plan.outputs[Path(out.fs_path)] = dvc.Content(out.hash_info, out)
             if out.hash_info.isdir:
                 out.get_dir_cache()
@@ -304,4 +304,11 @@ class Cluster:
         """Put into the workspace what git keeps of what was made."""
         for name in self.new:
             if any(not out.use_cache for out in self.stages[name].outs):
-                self.remote.bring(made(self.repo, self.entries[name]))
+                self.remote.bring(self._made(name))
+
+    def _made(self, name: str) -> dvc.Stage:
+        """A stage as its entry has it, all outputs in DVC's cache."""
+        stage = self.stages[name]
+        # To make each of thousands anew takes longer than all the rest.
+        is_so = name not in self.new and all(out.use_cache for out in stage.outs)
+        return stage if is_so else made(self.repo, self.entries[name])
