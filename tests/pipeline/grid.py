@@ -25,7 +25,7 @@ from w2s.core.stage import run
 def main(before: str, out: str) -> None:
     with open(os.environ["{LOG}"], "a") as log:
         log.write(f"{{out}} {{os.getcwd()}} {{os.getpid()}}\\n")
-    time.sleep(float(Path("seconds").read_text()))
+    time.sleep(float(Path(os.environ["{LOG}"]).with_name("seconds").read_text()))
     path = Path(before)
     found = [path] if path.is_file() else sorted(path.rglob("*"))
     text = "".join(f"{{file}} {{file.read_text()}}" for file in found if file.is_file())
@@ -51,10 +51,11 @@ def stage(before: str, out: str, cached: bool = True, **more: object) -> dict:
 class Grid(Pipeline):
     """A repository, its remote, and a log of every stage that ran on any machine."""
 
-    def __init__(self, path: Path, cells: int = 3, seconds: float = 0) -> None:
-        self.cells, self.seconds = cells, seconds
+    def __init__(self, path: Path, cells: int = 3) -> None:
+        self.cells = cells
         self.remote, self.log = path / "remote", path / "log"
         super().__init__(path / "repo")
+        self.let_last(0)
 
     def _enter(self, path: Path) -> None:
         super()._enter(path)
@@ -68,7 +69,6 @@ class Grid(Pipeline):
         super()._make()
         (path / "stages/make.py").unlink()
         (path / "stages/cell.py").write_text(STAGE)
-        (path / "seconds").write_text(f"{self.seconds}\n")
         (path / ".gitignore").write_text("__pycache__/\n/data/\n/runs/\n/part\n")
         (path / ".dvcignore").write_text("__pycache__\n")
         (path / "dvc.yaml").write_text(yaml.safe_dump({"stages": self._graph()}, sort_keys=False))
@@ -86,6 +86,10 @@ class Grid(Pipeline):
             "part": stage("runs/0/file", "part"),
             "last": stage("runs", "last", cached=False),
         }
+
+    def let_last(self, seconds: float) -> None:
+        """Let every stage that starts from now on last as long, wherever it runs."""
+        self.log.with_name("seconds").write_text(f"{seconds}\n")
 
     def dvc(self, *arguments: str) -> None:
         subprocess.run(["dvc", *arguments, "-q"], cwd=self.path, env=self.environment, check=True)
@@ -128,7 +132,7 @@ class Grid(Pipeline):
     def lock(self) -> dict:
         return yaml.safe_load((self.path / "dvc.lock").read_text())
 
-    def worker(self, address: str, *options: str) -> subprocess.Popen[bytes]:
+    def worker(self, address: str, *options: str, **environment: str) -> subprocess.Popen[bytes]:
         """A Dask worker, started in this clone."""
         command = [
             "dask",
@@ -141,8 +145,9 @@ class Grid(Pipeline):
             "/tmp",
             *options,
         ]
+        environment = self.environment | environment
         return subprocess.Popen(
-            command, cwd=self.path, env=self.environment, stderr=subprocess.DEVNULL, start_new_session=True
+            command, cwd=self.path, env=environment, stderr=subprocess.DEVNULL, start_new_session=True
         )
 
 

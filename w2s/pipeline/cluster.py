@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ except ImportError:
 DEATHS = 3  # of one stage, on whatever machines, that end the run
 FLUSH = 60  # seconds after which dvc.lock is written amid a run, or twenty times as long as that takes
 COMING = 60  # seconds within which a worker has come to a cluster that is already there
+GONE = "the Dask scheduler has gone; start it and its workers, then run this again: finished stages are kept"
 GPU = "GPU"  # the resource, as `dask worker --resources GPU=1` names it
 
 
@@ -73,27 +74,30 @@ def connected(where: str) -> Iterator[distributed.Client]:
         dask_scheduler.allowed_failures = 0
 
     kind, _, rest = where.partition(":")
-    try:
-        if kind == "local":
-            cluster: Any = distributed.LocalCluster(
-                n_workers=_count(rest), threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
-            )
-        else:
-            cluster = _slurm(Path(rest)) if kind == "slurm" else where
-        with distributed.Client(cluster, timeout=10, set_as_default=False) as client:
-            print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+    with ExitStack() as stack:
+        try:
+            cluster: Any = where
+            if kind == "local":
+                cluster = distributed.LocalCluster(
+                    n_workers=_count(rest), threads_per_worker=1, dashboard_address=":0", silence_logs="CRITICAL"
+                )
+                stack.callback(cluster.close)
+            elif kind == "slurm":
+                cluster = _slurm(Path(rest))
+                stack.callback(cluster.close)
+            client = stack.enter_context(distributed.Client(cluster, timeout=10, set_as_default=False))
             client.run_on_scheduler(tell_of_deaths)
-            try:
-                client.wait_for_workers(1, timeout=None if kind == "slurm" else COMING)
-            except TimeoutError:
-                raise UserError(f"{where}: no worker has come; on each machine: dask worker {where}") from None
-            yield client
-    except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise UserError(f"--cluster {where}: no Dask scheduler there (`dask scheduler` starts one): {said}") from None
-    finally:
-        if kind in ("local", "slurm") and "cluster" in locals():
-            cluster.close()
+        except (OSError, ValueError) as error:
+            said = " ".join(str(error).split())
+            raise UserError(
+                f"--cluster {where}: no Dask scheduler there (`dask scheduler` starts one): {said}"
+            ) from None
+        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+        try:
+            client.wait_for_workers(1, timeout=None if kind == "slurm" else COMING)
+        except TimeoutError:
+            raise UserError(f"{where}: no worker has come; on each machine: dask worker {where}") from None
+        yield client
 
 
 def _count(text: str) -> int:
@@ -218,7 +222,10 @@ class Cluster:
         return done
 
     def has_room(self, name: str) -> bool:
-        return len(self.running) < max(1, sum(self.client.nthreads().values()))
+        try:
+            return len(self.running) < max(1, sum(self.client.nthreads().values()))
+        except OSError:
+            raise UserError(GONE) from None
 
     def start(self, name: str) -> Future[schedule.Done]:
         """Run a stage, unless it has an entry in dvc.lock or in the remote for what it will depend on."""
@@ -252,7 +259,7 @@ class Cluster:
 
         def ended(running: distributed.Future) -> None:
             if running.status == "cancelled":
-                future.cancel()
+                future.set_exception(UserError(GONE))
                 return
             error = running.exception()
             if isinstance(error, StageKilledError | distributed.scheduler.KilledWorker):
