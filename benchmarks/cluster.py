@@ -1,17 +1,17 @@
 """How well a grid spreads over workers, and what a large one costs that is done already.
 
-    python -m benchmarks.cluster [cells]
+    python -m benchmarks.cluster
 
-Prints two tables: the parallel efficiency of 1, 2 and 4 workers on stages that sleep (so that two cores can show it),
-and the seconds that commands take on a grid of 5,000 cells.
+Prints three tables: what a stage costs beside its own work, the parallel efficiency of 1, 2 and 4 workers on stages
+that sleep (so that two cores can show it), and the seconds that commands take on a grid of 5,000 cells.
 """
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,7 +21,10 @@ from tabulate import tabulate
 from tests.pipeline.grid import Grid, stage
 
 BASES = 10
-SLEEP, SLEEPING = 4.0, 48  # seconds of a stage, and how many there are
+WORKERS = (1, 2, 4)
+STAGES, SECONDS = 48, 4.0  # that sleep, each as long
+EMPTY = (10, 60)  # stages that do nothing, of two runs whose difference is their cost
+CELLS = 5000
 
 
 class Large(Grid):
@@ -82,11 +85,45 @@ class Large(Grid):
         (self.path / path).write_text(text)
 
 
+class Independent(Grid):
+    """Stages that wait for none."""
+
+    def _graph(self) -> dict:
+        return {"cell": stage("seed", "runs/${item.cell}.txt", matrix={"cell": list(range(self.cells))})}
+
+
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
+def spread(cells: int, sleep: float, workers: int) -> float:
+    """Seconds that stages take which sleep, from the plan to the last entry of dvc.lock."""
+    with TemporaryDirectory() as folder:
+        grid = Independent(Path(folder), cells)
+        grid.let_last(sleep)
+        said = grid.run_on(f"local:{workers}")
+        assert grid.ran().total() == cells
+        found = re.search(r"Reproduced in (\d+) s", said)
+        assert found
+        return float(found[1])
+
+
+def overhead() -> str:
+    """What a stage costs beside its own work."""
+    few, many = EMPTY
+    each = (spread(many, 0, 1) - spread(few, 0, 1)) / (many - few)
+    return f"A stage that does nothing: {each:.2f} s on one worker (start, hashes, remote, entry)."
+
+
+def efficiency() -> str:
+    """The seconds of one worker, over those of several times their number."""
+    took = {workers: spread(STAGES, SECONDS, workers) for workers in WORKERS}
+    rows = [(workers, found, f"{took[1] / workers / found:.0%}") for workers, found in took.items()]
+    return tabulate(rows, ["workers", f"seconds, {STAGES} stages of {SECONDS:.0f} s", "efficiency"])
+
+
 def seconds(grid: Grid, *command: str) -> float:
+    """How long a command of w2s takes."""
     start = time.perf_counter()
     done = subprocess.run(
         [sys.executable, "-m", "w2s", *command], cwd=grid.path, env=grid.environment, capture_output=True, text=True
@@ -95,24 +132,21 @@ def seconds(grid: Grid, *command: str) -> float:
     return time.perf_counter() - start
 
 
-def large(cells: int) -> str:
+def large() -> str:
     """Planning, status and a run in which nothing is to do."""
-    commands: dict[str, Callable[[Grid], float]] = {
-        "w2s status": lambda grid: seconds(grid, "status"),
-        "w2s reproduce": lambda grid: seconds(grid, "reproduce"),
-        "w2s reproduce --cluster local:1": lambda grid: seconds(grid, "reproduce", "--cluster", "local:1"),
-    }
+    commands = ("status", "reproduce", "reproduce --cluster local:1")
     with TemporaryDirectory() as folder:
-        grid = Large(Path(folder), cells)
+        grid = Large(Path(folder), CELLS)
         rows = [("w2s status", "nothing", seconds(grid, "status"))]
         grid.pretend()
-        rows += [(name, "all", took(grid)) for name, took in commands.items()]
+        rows += [(f"w2s {command}", "all", seconds(grid, *command.split())) for command in commands]
         assert not grid.ran()
-    return tabulate(rows, [f"{cells} cells", "of them done", "seconds"], floatfmt=".1f")
+    return tabulate(rows, [f"{CELLS} cells", "of them done", "seconds"], floatfmt=".1f")
 
 
 def main() -> None:
-    print(large(int(sys.argv[1]) if sys.argv[1:] else 5000))
+    for measured in (overhead, efficiency, large):
+        print(measured(), end="\n\n", flush=True)
 
 
 if __name__ == "__main__":

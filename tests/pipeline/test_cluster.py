@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 import pytest
+import yaml
 
 from tests.pipeline import kills
 from tests.pipeline.grid import Grid, every
@@ -187,6 +188,33 @@ def test_a_scheduler_that_ends_ends_the_run_in_one_line(grid: Grid) -> None:
         assert process.returncode == 1, said
         assert "Traceback" not in said
         assert said.splitlines()[-1].startswith("error: the Dask scheduler has gone")
+
+
+SBATCH = """#!/bin/sh
+setsid sh "$1" > /dev/null 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+kill -- "-$1"
+"""
+
+
+def test_workers_may_be_jobs_of_slurm(grid: Grid, tmp_path: Path) -> None:
+    """By stand-ins for its commands, which run a job here."""
+    pytest.importorskip("dask_jobqueue")
+    for name, script in (("sbatch", SBATCH), ("scancel", SCANCEL)):
+        file = tmp_path / "bin" / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(script)
+        file.chmod(0o755)
+    options = yaml.safe_load((kills.ROOT / "docs/slurm.yaml").read_text())
+    file = tmp_path / "slurm.yaml"
+    file.write_text(yaml.safe_dump(options | {"jobs": 2, "memory": "1GB"}))
+    assert "sbatch is not here" in refused(grid, f"slurm:{file}")
+    grid.environment["PATH"] = f"{tmp_path / 'bin'}{os.pathsep}{grid.environment['PATH']}"
+    grid.run_on(f"slurm:{file}")
+    assert grid.ran() == every(CELLS)
+    until(lambda: not grid.alive(), grid)
 
 
 @pytest.fixture
