@@ -218,8 +218,10 @@ def test_workers_may_be_jobs_of_slurm(grid: Grid, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def s3() -> Iterator[str]:
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of a server that speaks the protocol of S3, with a bucket `lab`."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "lab")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "lab")
     pytest.importorskip("dvc_s3")
     server = pytest.importorskip("moto.server").ThreadedMotoServer(port=0)
     server.start()
@@ -229,8 +231,7 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
-def test_the_remote_may_be_in_s3(grid: Grid, tmp_path: Path, s3: str) -> None:
-    grid.environment |= {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": "lab"}
+def test_the_remote_may_be_in_s3(s3: str, grid: Grid, tmp_path: Path) -> None:
     grid.dvc("remote", "modify", "lab", "url", "s3://lab/w2s")
     grid.dvc("remote", "modify", "lab", "endpointurl", s3)
     grid.commit()

@@ -5,6 +5,7 @@ the DVC remote (`remote`); what is not, a worker runs in a workspace of its own 
 dvc.lock. It keeps nothing that the next one would lack: whatever ends it, that one goes on from the remote.
 """
 
+import logging
 import os
 import shutil
 import sys
@@ -74,6 +75,7 @@ def connected(where: str) -> Iterator[distributed.Client]:
         dask_scheduler.allowed_failures = 0
 
     kind, _, rest = where.partition(":")
+    logging.getLogger("distributed").setLevel("CRITICAL")  # what becomes of the cluster is said here
     with ExitStack() as stack:
         try:
             cluster: Any = where
