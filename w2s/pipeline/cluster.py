@@ -75,7 +75,8 @@ def connected(where: str) -> Iterator[distributed.Client]:
         dask_scheduler.allowed_failures = 0
 
     kind, _, rest = where.partition(":")
-    logging.getLogger("distributed").setLevel("CRITICAL")  # what becomes of the cluster is said here
+    for name in ("distributed", "tornado", "asyncio"):
+        logging.getLogger(name).setLevel("CRITICAL")  # what becomes of the cluster is said here
     with ExitStack() as stack:
         try:
             cluster: Any = where
