@@ -75,7 +75,7 @@ def connected(where: str) -> Iterator[distributed.Client]:
         dask_scheduler.allowed_failures = 0
 
     kind, _, rest = where.partition(":")
-    for name in ("distributed", "tornado", "asyncio"):
+    for name in ("distributed", "distributed.client"):
         logging.getLogger(name).setLevel("CRITICAL")  # what becomes of the cluster is said here
     with ExitStack() as stack:
         try:
