@@ -15,6 +15,7 @@ from w2s.results import claims, verdict
 def main() -> int:
     """Run the command named on the command line; its exit code."""
     arguments = _parser().parse_args()
+    sys.path.insert(0, str(Path.cwd()))  # for stages/, which is in no package; `python -m` does so, the script not
     try:
         return ends_in_one_line(lambda: arguments.run(arguments))
     except Stopped as stop:
