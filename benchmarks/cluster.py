@@ -22,7 +22,7 @@ from tests.pipeline.grid import Grid, stage
 
 BASES = 10
 WORKERS = (1, 2, 4)
-STAGES, SECONDS = 48, 4.0  # that sleep, each as long
+STAGES, SECONDS = 24, 8.0  # that sleep, each as long
 EMPTY = (10, 60)  # stages that do nothing, of two runs whose difference is their cost
 CELLS = 5000
 

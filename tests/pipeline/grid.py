@@ -121,7 +121,7 @@ class Grid(Pipeline):
     def run_on(self, where: str, fails: bool = False) -> str:
         """Run to the end; what it said."""
         process = self.start_on(where)
-        said = "".join(process.communicate(timeout=300))
+        said = "".join(process.communicate(timeout=900))
         assert (process.returncode != 0) == fails, f"exit {process.returncode}\n{said}"
         return said
 

@@ -213,7 +213,9 @@ class Cluster:
         }
         here = {name for name in lacking if keep(recorded[name])}
         self.remote.send(out for name in here for out in recorded[name].outs)
-        return recorded.keys() - lacking | here
+        shared = recorded.keys() - lacking | here
+        self.remote.bring_listings(out for name in shared for out in recorded[name].outs)
+        return shared
 
     def finished(self, upstream: Mapping[str, set[str]]) -> set[str]:
         """The stages that need not run, by dvc.lock, and all before them neither."""

@@ -54,6 +54,13 @@ class Remote:
         if objects and self._tried(lambda: self.repo.cloud.push(objects)).failed:
             raise UserError(f"{self}: could not be written to")
 
+    def bring_listings(self, outs: Iterable[Output]) -> None:
+        """Copy into the cache what says which files each folder among these outputs holds, all at once."""
+        cache = self.repo.cache.local
+        missing = {out.hash_info for out in outs if out.hash_info.isdir and not cache.exists(out.hash_info.value)}
+        if missing:
+            self._tried(lambda: self.repo.cloud.pull(missing))
+
     def bring(self, stage: Stage) -> None:
         """Put a stage's outputs into the workspace, from the cache or else from there."""
         if not any(out.workspace_status() for out in stage.outs):
