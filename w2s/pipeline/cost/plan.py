@@ -104,11 +104,11 @@ class Plan:
 
     def _computed(self, stage: dvc.Stage) -> dict[Path, dvc.Content | None]:
         """The output of a stage that need not be run to tell, by its path; of other stages, nothing."""
-        from stages.code import write
-
         with TemporaryDirectory() as name:
             folder = Path(name)
             if stage.cmd == CODE:
+                from stages.code import write
+
                 write(self._fingerprints, folder)
                 return {Path(stage.outs[0].fs_path): dvc.Content.written(folder)}
             if stage.cmd.startswith(METHOD):
