@@ -20,6 +20,7 @@ from w2s.core import stopwatch
 from w2s.core.errors import lacking
 from w2s.pipeline import dvc, ending, forks
 
+LOST = 255  # exit code of a process whose server is gone
 TAIL = 30  # lines of a failed stage's output that are shown
 
 # What stages import, and what they would import only when they come to it.
@@ -96,9 +97,11 @@ def _execute(command: str, environment: Mapping[str, str]) -> int:
     process = _server.Process(target=forks.run, args=(command, dict(environment)))
     process.start()
     process.join()
-    if process.exitcode in dvc.KILLED:
+    # multiprocessing says so when the server itself was killed, and knows no more.
+    code = -signal.SIGKILL if process.exitcode == LOST else process.exitcode or 0
+    if code in dvc.KILLED:
         print("error: killed by signal 9, perhaps for want of memory; try one stage at a time (--jobs 1)")
-    return process.exitcode or 0
+    return code
 
 
 def _tail() -> str:
