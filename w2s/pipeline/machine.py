@@ -168,13 +168,13 @@ class Bench:
 
     def run(self, job: Job, gpus: str, is_wanted: Callable[[], bool]) -> tuple[dict[str, Any], float]:
         """As the function `run`."""
-        self.connection.send((job, gpus))
         try:
+            self.connection.send((job, gpus))
             while not self.connection.poll(ASKING):
                 if not is_wanted():
                     raise EOFError
             reply = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # of a process that was killed, which may be while it rested
             self.end()
             raise StageKilledError(f"the process that ran {job.name} was killed ({_me()})") from None
         if isinstance(reply, Exception):
