@@ -95,17 +95,23 @@ def test_what_was_made_here_is_sent_and_not_made_again(grid: Grid) -> None:
 
 def test_workers_killed_amid_stages_cost_these_stages_only(tmp_path: Path) -> None:
     """Five times, at random: the worker, the process in its workspace, or one that this runs stages in."""
-    cells = 10
+    cells = 16
     grid = Grid(tmp_path, cells)
-    grid.let_last(0.5)
+    grid.let_last(0.3)
     draw = random.Random(0)
     process = grid.start_on("local:2")
     kinds = ["--multiprocessing-fork", "w2s.pipeline.bench", "forkserver"]
-    for number, name in enumerate((kinds * 2)[:5]):
-        # Far enough apart for no stage to be hit three times.
-        until(lambda number=number: grid.ran().total() > 4 * number or process.poll() is not None, grid)
-        assert process.poll() is None, process.communicate()
+    for name in (kinds * 2)[:5]:
+        before = grid.ran().total()
+
+        def both_go_on(before: int = before) -> bool:
+            """Each worker has begun two stages since, and so ended one: none is hit three times."""
+            places = Counter(line.split()[1] for line in grid.log.read_text().splitlines()[before:])
+            return sum(count >= 2 for count in places.values()) >= 2 or process.poll() is not None
+
+        until(both_go_on, grid)
         time.sleep(draw.uniform(0, 0.5))
+        assert process.poll() is None, process.communicate()
         found = [number for number, command in grid.alive().items() if name in command]
         os.kill(draw.choice(found), signal.SIGKILL)
     said = process.communicate(timeout=300)
