@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-PINNED = [Requirement(line) for line in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["test"]]]
+EXTRAS = PROJECT["optional-dependencies"]
+PINNED = [Requirement(line) for line in [*PROJECT["dependencies"], *EXTRAS["cluster"], *EXTRAS["test"]]]
 ENTRY = re.compile(r"^(\S.*?)(?: \\)?\n((?: +\S.*\n)*)", re.MULTILINE)
 
 

@@ -1,5 +1,6 @@
 """The command line: one entry for `w2s` and `python -m w2s`, and faults of a user in one line."""
 
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -16,7 +17,7 @@ def test_the_installed_command_is_the_modules_main() -> None:
     assert scripts == {"w2s": f"{command.__name__}:{command.main.__name__}"}
 
 
-@pytest.mark.parametrize("name", ["reproduce", "cost", "stages", "verdict", "claims"])
+@pytest.mark.parametrize("name", ["reproduce", "cost", "status", "verdict", "claims"])
 def test_every_command_explains_itself(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -25,6 +26,16 @@ def test_every_command_explains_itself(
         command.main()
     assert stopped.value.code == 0
     assert capsys.readouterr().out.startswith(f"usage: w2s {name}")
+
+
+def test_the_installed_command_finds_the_stages_of_where_it_runs(tmp_path: Path) -> None:
+    """They belong to no package, and `cost` and `status` import some."""
+    (tmp_path / "stages.py").write_text("raise SystemExit('found')\n")
+    program = "import sys; from w2s.__main__ import main; sys.argv = ['w2s', 'claims']; main(); import stages"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines()[-1] == "found"
 
 
 def test_a_users_fault_is_one_line_and_exit_code_1(

@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def resolve(folder: Path) -> list[str]:
-    """Every package that w2s and its tests need: its version, markers, hashes and who needs it, as pip reads them."""
+    """Every package that w2s needs with its extras `cluster` and `test`: version, markers and hashes."""
     venv.create(folder / "venv", with_pip=True)
     python = folder / "venv" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", UV], check=True)
@@ -37,7 +37,8 @@ def resolve(folder: Path) -> list[str]:
     locked.write_text(
         "".join(file.read_text(encoding="utf-8") for file in (LOCK, TORCH_LOCK) if file.exists()), encoding="utf-8"
     )
-    command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra", "test", "--quiet", "--no-config"]
+    command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", "--quiet", "--no-config"]
+    command += ["--extra", "cluster", "--extra", "test"]
     # One version on every Python, where there is one for all: results depend on it.
     command += ["--universal", "--fork-strategy", "fewest", "--generate-hashes", "--no-header"]
     subprocess.run([*command, "--output-file", locked], cwd=ROOT, check=True)

@@ -15,6 +15,7 @@ from w2s.results import claims, verdict
 def main() -> int:
     """Run the command named on the command line; its exit code."""
     arguments = _parser().parse_args()
+    sys.path.insert(0, str(Path.cwd()))  # for stages/, which is in no package; `python -m` does so, the script not
     try:
         return ends_in_one_line(lambda: arguments.run(arguments))
     except Stopped as stop:
@@ -36,6 +37,11 @@ def _parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("reproduce", parents=[jobs], help="bring every stage up to date, several at a time")
     command.add_argument("-g", "--grid", type=Path, help="first put this file's grid into params.yaml")
+    command.add_argument(
+        "--cluster",
+        metavar="WHERE",
+        help="run stages on the workers of a Dask cluster: the address of its scheduler, local:N or slurm:FILE",
+    )
     command.set_defaults(run=_reproduce)
 
     command = commands.add_parser(
@@ -43,8 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.set_defaults(run=_cost)
 
-    command = commands.add_parser("stages", help="list the kinds of stages, how many each has and what it waits for")
-    command.set_defaults(run=_stages)
+    command = commands.add_parser("status", help="count by kind of stage what is done, cached, to run, running, failed")
+    command.set_defaults(run=_status)
 
     command = commands.add_parser("verdict", help="show the results and whether they are the committed ones")
     command.set_defaults(run=_verdict)
@@ -67,7 +73,12 @@ def _reproduce(arguments: argparse.Namespace) -> None:
 
         if arguments.grid:
             grids.put(arguments.grid)
-        schedule.reproduce(arguments.jobs)
+        if arguments.cluster:
+            from w2s.pipeline import cluster
+
+            cluster.reproduce(arguments.cluster)
+        else:
+            schedule.reproduce(arguments.jobs)
 
 
 def _verdict(_: argparse.Namespace) -> int:
@@ -77,10 +88,10 @@ def _verdict(_: argparse.Namespace) -> int:
     return verdict.run(environment())
 
 
-def _stages(_: argparse.Namespace) -> None:
-    from w2s.pipeline import kinds  # likewise
+def _status(_: argparse.Namespace) -> None:
+    from w2s.pipeline import status  # likewise
 
-    kinds.show()
+    status.show()
 
 
 def _readme(_: argparse.Namespace) -> None:

@@ -163,7 +163,7 @@ class Pipeline:
         found = {}
         for process in psutil.process_iter():
             try:
-                if process.environ().get(MARK) == str(self.path) and process.status() != psutil.STATUS_ZOMBIE:
+                if process.environ().get(MARK) == self.environment[MARK] and process.status() != psutil.STATUS_ZOMBIE:
                     found[process.pid] = " ".join(process.cmdline())
             except (psutil.NoSuchProcess, psutil.AccessDenied):
                 # It ended meanwhile, or is another user's.

@@ -118,5 +118,5 @@ def test_an_order_of_the_lock_that_another_left_is_mended_though_nothing_runs(pi
 
 
 def test_the_graph_is_listed_by_kinds_of_stages(pipeline: Pipeline) -> None:
-    rows = [line.split(maxsplit=2) for line in w2s(pipeline, "stages").stdout.splitlines()[2:]]
-    assert rows == [["forked", "4"], ["command", "4", "forked"], ["last", "1", "command"]]
+    rows = [line.split() for line in w2s(pipeline, "status").stdout.splitlines()[2:]]
+    assert rows == [["forked", "4", "4"], ["command", "4", "4", "forked"], ["last", "1", "1", "command"]]

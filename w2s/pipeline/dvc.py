@@ -1,4 +1,4 @@
-"""All that w2s asks of DVC's Python interface, much of which is private: no other module imports it.
+"""All that w2s asks of DVC's Python interface, much of which is private: beside `remote` no other module imports it.
 
 It was checked against one version of DVC and refuses others by name, since a private function may change its meaning
 without a word. After an upgrade: run tests/pipeline, then set `CHECKED`.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from w2s.core.checks import FROZEN
 from w2s.core.errors import UserError
 from w2s.core.files import atomic
 
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # exit codes, the latter by way of a shell
 DYING = 3  # seconds within which the processes of a killed run have ended
 CHECKED = "3.67.1"
 if dvc.__version__ != CHECKED:
@@ -93,6 +95,10 @@ def upstream(repo: Repo) -> dict[str, set[str]]:
 # Running
 
 
+class KilledError(StageCmdFailedError):
+    """A stage's command that was ended by signal 9."""
+
+
 class Runner:
     """Brings single stages up to date as `dvc repro --single-item` does, with dvc.yaml and dvc.lock read once.
 
@@ -111,6 +117,7 @@ class Runner:
             return [stage]
 
         repo.stage.collect = collect
+        self.stages = known
 
     def run(self, name: str) -> dict[str, Any] | None:
         """The stage's new entry for dvc.lock, or None if it was up to date. Raises `DvcException`."""
@@ -127,7 +134,7 @@ def run_commands_by(execute: Callable[[str, Mapping[str, str]], int]) -> None:
     def run(_: str | None, command: str, *, env: Mapping[str, str], **__: Any) -> None:
         code = execute(command, env)
         if code:
-            raise StageCmdFailedError(command, code)
+            raise (KilledError if code in KILLED else StageCmdFailedError)(command, code)
 
     if not hasattr(stage_run, "_run"):
         raise UserError(f"DVC {CHECKED} is not whole, install it again (dvc.stage.run has no _run)")
@@ -259,9 +266,19 @@ def in_workspace(dep: Dependency) -> Content:
     return Content(dep.hash_info, tree=dep.obj if dep.hash_info.isdir else None)
 
 
+def entry_of(stage: Stage) -> dict[str, Any]:
+    """A stage as dvc.lock has it."""
+    return to_single_stage_lockfile(stage)
+
+
+def is_recorded(stage: Stage) -> bool:
+    """Whether dvc.lock has an entry for all that this stage makes."""
+    return all(out.hash_info for out in stage.outs)
+
+
 def load_params(repo: Repo, path: str) -> Any:
-    """A parameter file as DVC reads it."""
-    return load_path(path, repo.fs)
+    """A parameter file as DVC reads it, or as it was when the run began."""
+    return load_path(os.environ.get(FROZEN, path), repo.fs)
 
 
 def run_cached(repo: Repo, stage: Stage, same: bool) -> list[Output]:

@@ -52,6 +52,18 @@ def alone(path: Path = LOCK) -> Iterator[None]:
         yield
 
 
+def is_held(path: Path = LOCK) -> bool:
+    """Whether a process holds this workspace."""
+    if not path.exists():
+        return False
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 @contextmanager
 def stoppable() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM or a closed terminal kill all workers of this process, then raise `Stopped` in it.
@@ -78,14 +90,18 @@ def stoppable() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Let this process of `multiprocessing`, and all that it started, end when the one that started it does."""
+    """Let this process, and all that it started, end when the one that started it does.
+
+    One that `multiprocessing` did not start has a pipe for its input, and nothing comes through it.
+    """
     threading.Thread(target=_end_after_parent, daemon=True).start()
 
 
 def _end_after_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent
-    parent.join()
+    if parent := multiprocessing.parent_process():
+        parent.join()
+    else:
+        os.read(0, 1)
     for child in psutil.Process().children(recursive=True):
         child.kill()
     os._exit(1)

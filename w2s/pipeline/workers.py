@@ -20,6 +20,7 @@ from w2s.core import stopwatch
 from w2s.core.errors import lacking
 from w2s.pipeline import dvc, ending, forks
 
+LOST = 255  # exit code of a process whose server is gone
 TAIL = 30  # lines of a failed stage's output that are shown
 
 # What stages import, and what they would import only when they come to it.
@@ -46,7 +47,11 @@ class StageFailedError(Exception):
     """A stage that failed; its message is the end of what the stage and DVC said."""
 
 
-def start() -> None:
+class StageKilledError(StageFailedError):
+    """One whose command was ended by signal 9, perhaps for want of memory."""
+
+
+def start() -> dvc.Runner:
     """Prepare this process, whose output from here on is kept apart."""
     global _runner, _output, _seconds
     ending.end_with_parent()
@@ -61,6 +66,7 @@ def start() -> None:
     _server.set_forkserver_preload(PRELOADED)
     dvc.run_commands_by(_execute)
     _runner = dvc.Runner(dvc.Repo(_wait_for_lock=True))
+    return _runner
 
 
 def run(name: str, gpus: str) -> tuple[dict[str, Any] | None, float]:
@@ -80,7 +86,8 @@ def run(name: str, gpus: str) -> tuple[dict[str, Any] | None, float]:
         logging.getLogger("dvc").exception("")  # in DVC's own words
         if error.__cause__ and (limit := lacking(error.__cause__)):
             print("error:", limit)
-        raise StageFailedError(_tail()) from None
+        killed = isinstance(error.__cause__, dvc.KilledError)
+        raise (StageKilledError if killed else StageFailedError)(_tail()) from None
     _seconds.seek(0)
     return entry, float(_seconds.read() or 0)
 
@@ -90,9 +97,11 @@ def _execute(command: str, environment: Mapping[str, str]) -> int:
     process = _server.Process(target=forks.run, args=(command, dict(environment)))
     process.start()
     process.join()
-    if process.exitcode in (-signal.SIGKILL, 128 + signal.SIGKILL):
+    # multiprocessing says so when the server itself was killed, and knows no more.
+    code = -signal.SIGKILL if process.exitcode == LOST else process.exitcode or 0
+    if code in dvc.KILLED:
         print("error: killed by signal 9, perhaps for want of memory; try one stage at a time (--jobs 1)")
-    return process.exitcode or 0
+    return code
 
 
 def _tail() -> str:

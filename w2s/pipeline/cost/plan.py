@@ -5,13 +5,14 @@ another that has yet to run. Here the outputs that a stage will have are handed 
 kept, as DVC's run cache brings them back or, of stages whose outputs are cheap to tell, as computed here.
 """
 
+from collections.abc import Mapping
 from enum import Enum
 from functools import cache, cached_property
+from graphlib import TopologicalSorter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from stages.code import fingerprints, write
 from w2s.core import files
 from w2s.core.params import Params
 from w2s.pipeline import dvc
@@ -38,14 +39,27 @@ class Plan:
         self.upstream = repo.index.graph.successors
         self.outputs: dict[Path, dvc.Content | None] = {}  # that stages will have; None: only a run will tell
         self.workspace: dict[Path, dvc.Content] = {}  # of files that no stage makes
+        self.recorded: set[str] = set()  # stages to run that dvc.lock knows, and whose outputs are not here
         self.values = cache(lambda path: dvc.load_params(repo, path))
+
+    def up_to_date(self, upstream: Mapping[str, set[str]], stages: Mapping[str, dvc.Stage]) -> set[str]:
+        """The stages that are done, with all before them."""
+        done: set[str] = set()
+        for name in TopologicalSorter(upstream).static_order():
+            stage = stages[name]
+            if upstream[name] <= done and self.foresee(stage)[1] and self._is_kept(stage):
+                self._note(stage, self._contents(stage.outs))
+                done.add(name)
+        return done
+
+    def statuses(self, upstream: Mapping[str, set[str]], stages: Mapping[str, dvc.Stage]) -> dict[str, Status]:
+        """What becomes of every stage."""
+        return {name: self.status(stages[name]) for name in TopologicalSorter(upstream).static_order()}
 
     def status(self, stage: dvc.Stage) -> Status:
         """What becomes of this stage, given what becomes of those before it."""
-        recorded = [dep.hash_info for dep in stage.deps]
-        known = all([self._foresee(dep, stage) for dep in stage.deps])
-        same = known and not stage.cmd_changed and recorded == [dep.hash_info for dep in stage.deps]
-        if same and not any(out.status() for out in stage.outs):
+        known, same = self.foresee(stage)
+        if same and self._is_kept(stage):
             status = Status.KEPT
             outputs = self._contents(stage.outs)
         elif known and (restored := dvc.run_cached(self.repo, stage, same)):
@@ -55,8 +69,23 @@ class Plan:
             status = Status.RUN
             # The same inputs make the same bits, so a run that repeats a recorded one is no surprise.
             outputs = self._contents(stage.outs) if same or stage.cmd == CHECK else self._computed(stage)
-        self.outputs |= {Path(out.fs_path): outputs.get(Path(out.fs_path)) for out in stage.outs}
+            if same:
+                self.recorded.add(stage.addressing)
+        self._note(stage, outputs)
         return status
+
+    def _is_kept(self, stage: dvc.Stage) -> bool:
+        """Whether a stage need not run whose dependencies are those of dvc.lock."""
+        return not (stage.always_changed or stage.is_callback or any(out.status() for out in stage.outs))
+
+    def _note(self, stage: dvc.Stage, outputs: Mapping[Path, dvc.Content | None]) -> None:
+        self.outputs |= {Path(out.fs_path): outputs.get(Path(out.fs_path)) for out in stage.outs}
+
+    def foresee(self, stage: dvc.Stage) -> tuple[bool, bool]:
+        """Let its dependencies have what they will: whether all are known, and whether none differs from dvc.lock."""
+        recorded = [dep.hash_info for dep in stage.deps]
+        known = all([self._foresee(dep, stage) for dep in stage.deps])
+        return known, known and not stage.cmd_changed and recorded == [dep.hash_info for dep in stage.deps]
 
     def _contents(self, outs: list[dvc.Output]) -> dict[Path, dvc.Content | None]:
         """What these hold by dvc.lock or the run cache; of one that git keeps, if it lies there now."""
@@ -69,6 +98,8 @@ class Plan:
 
     @cached_property
     def _fingerprints(self) -> dict[str, dict[str, Any]]:
+        from stages.code import fingerprints
+
         return fingerprints(self.params, Path(self.repo.root_dir))
 
     def _computed(self, stage: dvc.Stage) -> dict[Path, dvc.Content | None]:
@@ -76,6 +107,8 @@ class Plan:
         with TemporaryDirectory() as name:
             folder = Path(name)
             if stage.cmd == CODE:
+                from stages.code import write
+
                 write(self._fingerprints, folder)
                 return {Path(stage.outs[0].fs_path): dvc.Content.written(folder)}
             if stage.cmd.startswith(METHOD):
@@ -112,6 +145,9 @@ class Plan:
             dvc.foresee(dep, content)
         return bool(content)
 
+    def _lies_there(self, dep: dvc.Dependency) -> dvc.Content:
+        return dvc.in_workspace(dep)
+
     def _content(self, dep: dvc.Dependency, outs: list[Path]) -> dvc.Content | None:
         """What a path will hold: an output, a part of one, or a folder around several and files that no stage makes."""
         path = Path(dep.fs_path)
@@ -121,17 +157,19 @@ class Plan:
                 return content and content.inside(path.relative_to(out).parts)
         made = {out: self.outputs[out] for out in outs if out.is_relative_to(path)}
         if path not in self.workspace and (not made or dep.exists):
-            self.workspace[path] = dvc.in_workspace(dep)
+            self.workspace[path] = self._lies_there(dep)
         if not made:
             return self.workspace[path]
         found = {}
+        places = {out: out.relative_to(path).parts for out in made}
         if path in self.workspace:
+            taken = {*places.values()}
             for key, hashed in self.workspace[path].files.items():
-                if not any(path.joinpath(*key).is_relative_to(out) for out in made):
+                if not any(key[:length] in taken for length in range(1, len(key) + 1)):
                     found[key] = hashed
         for out, content in made.items():
             if content is None:
                 return None
-            place = out.relative_to(path).parts
+            place = places[out]
             found |= {(*place, *key): hashed for key, hashed in content.files.items()}
         return dvc.Content.folder(found)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from graphlib import TopologicalSorter
 
 import pyarrow.parquet as pq
 
@@ -45,7 +44,7 @@ def survey(params: Params) -> tuple[list[Step], Overhead]:
         # A `dvc repro` comes as far as this, and waits for nothing.
         start = time.process_time()
         plan = Plan(repo, params)
-        status = {name: plan.status(stages[name]) for name in TopologicalSorter(upstream).static_order()}
+        status = plan.statuses(upstream, stages)
         steps = []
         for name, stage in stages.items():
             kind, item = commands.parsed(stage.cmd)
