@@ -1,7 +1,7 @@
 # Everything from a bare clone: each target makes its own .venv first.
 PYTHON ?= python3
 VENV := .venv
-# Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes about half a gigabyte.
+# Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes up to a gigabyte.
 # The build of torch: cpu, or cuda, which is PyPI's (3 GB with CUDA's libraries on Linux, a plain one elsewhere).
 TORCH ?= $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 CPU_TORCH = $(shell grep -o '^torch==[0-9.]*' requirements-torch.lock)+cpu
