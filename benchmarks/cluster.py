@@ -83,7 +83,7 @@ class Large(Grid):
 
     def _write(self, path: str, text: str) -> None:
         (self.path / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.path / path).write_text(text)
+        (self.path / path).write_text(text, encoding="utf-8")
 
 
 class Independent(Grid):

@@ -103,7 +103,7 @@ def test_after_it_everything_is_up_to_date(workspace: Workspace) -> None:
 
 def test_deleted_outputs_come_from_the_cache(workspace: Workspace) -> None:
     models = ("models/method", "models/supervisor", "models/student")
-    for name in ("code", "data/tasks", "data/weak_labels", "runs", *models):
+    for name in ("code", "data/tasks", "data/weak_labels", "data/gathered", "runs", *models):
         shutil.rmtree(workspace.path / name)
     # The reports that they made are still here, and sound; and so is the ladder, which git keeps.
     assert those(KEPT) == LAST | LADDER | {("check",)}

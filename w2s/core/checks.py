@@ -54,8 +54,8 @@ def load(path: str | Path = PARAMS) -> Params:
         for name in names:
             if name not in catalogue:
                 raise unknown(f"{path}: {key}", name, catalogue)
-    for setting, block in setting_blocks(params.grid).items():
-        _check_block(params, setting, block, str(path))
+    for setting in ("classification", "preference", "generation"):
+        _check_block(params, setting, getattr(params.grid, setting), str(path))
     overrides: list[tuple[str, dict[str, Any]]] = [
         *((f"models.{name}.finetune", entry.finetune) for name, entry in params.models.items()),
         *((f"tasks.{name}.finetune", entry.finetune) for name, entry in params.tasks.items()),
@@ -69,8 +69,16 @@ def load(path: str | Path = PARAMS) -> Params:
 
 
 def _check_block(params: Params, setting: str, block: Block, path: str) -> None:
-    """Tasks are of the block's setting."""
+    """Tasks are of the block's setting; ceilings are of its methods, simulated supervisors of its supervisors."""
     where = f"{path}: grid.{setting}"
+    for key, names, own in (
+        ("ceilings", block.ceilings, "methods"),
+        ("simulated.of", block.simulated.of, "weak"),
+        ("simulated.methods", block.simulated.methods, "methods"),
+    ):
+        known = getattr(block, own)
+        if missing := [name for name in names if name not in known]:
+            raise UserError(f"{where}.{key}: '{missing[0]}' must be one of its {own}: {', '.join(known) or 'none'}")
     for task in block.tasks:
         own = params.tasks[task].setting
         if own != setting:

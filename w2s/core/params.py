@@ -108,17 +108,7 @@ class Block(Strict):
 
     @model_validator(mode="after")
     def _all_or_nothing(self) -> Self:
-        _all_or_none(self, "tasks", "weak", "strong", "methods", "ceilings")
-        for key, names, own in (
-            ("ceilings", self.ceilings, "methods"),
-            ("simulated.of", self.simulated.of, "weak"),
-            ("simulated.methods", self.simulated.methods, "methods"),
-        ):
-            known = getattr(self, own)
-            if unknown := [name for name in names if name not in known]:
-                allowed = ", ".join(known) or "none"
-                raise ValueError(f"{key}: '{unknown[0]}' must be one of its {own}: {allowed}")
-        return self
+        return _all_or_none(self, "tasks", "weak", "strong", "methods", "ceilings")
 
 
 class Grid(Strict):

@@ -39,6 +39,7 @@ class Plan:
         self.upstream = repo.index.graph.successors
         self.outputs: dict[Path, dvc.Content | None] = {}  # that stages will have; None: only a run will tell
         self.workspace: dict[Path, dvc.Content] = {}  # of files that no stage makes
+        self.locked: dict[str, list[Any]] = {}  # hashes of the dependencies of each stage, by dvc.lock
         self.recorded: set[str] = set()  # stages to run that dvc.lock knows, and whose outputs are not here
         self.values = cache(lambda path: dvc.load_params(repo, path))
 
@@ -83,9 +84,10 @@ class Plan:
 
     def foresee(self, stage: dvc.Stage) -> tuple[bool, bool]:
         """Let its dependencies have what they will: whether all are known, and whether none differs from dvc.lock."""
-        recorded = [dep.hash_info for dep in stage.deps]
+        # What is foreseen takes the place of what dvc.lock says, also for whoever asks again.
+        locked = self.locked.setdefault(stage.addressing, [dep.hash_info for dep in stage.deps])
         known = all([self._foresee(dep, stage) for dep in stage.deps])
-        return known, known and not stage.cmd_changed and recorded == [dep.hash_info for dep in stage.deps]
+        return known, known and not stage.cmd_changed and locked == [dep.hash_info for dep in stage.deps]
 
     def _contents(self, outs: list[dvc.Output]) -> dict[Path, dvc.Content | None]:
         """What these hold by dvc.lock or the run cache; of one that git keeps, if it lies there now."""
