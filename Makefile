@@ -28,7 +28,7 @@ check: lint  ## lint, types, and every test under a second
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'
 
 test: $(VENV)/installed  ## all tests
-	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 stress: $(VENV)/installed  ## mutants of params.yaml, damaged files, kills: each in order, or one line says what is wrong
 	python -m benchmarks.mutated_params 1000
