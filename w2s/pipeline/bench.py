@@ -18,6 +18,7 @@ def main() -> None:
     """Answer jobs until the worker ends."""
     jobs: Connection[Any, Any] = Connection(int(sys.argv[1]))
     runner = workers.start()
+    dvc.release_locks(runner.repo)  # of one that was killed here
     shared = remote.Remote(runner.repo)
     while True:
         job, gpus = jobs.recv()
