@@ -1,8 +1,6 @@
 """A small repository with a DVC remote, for runs on several machines: its stages sleep and say where they ran."""
 
-import signal
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -107,16 +105,7 @@ class Grid(Pipeline):
         return self.at(path)  # type: ignore[return-value]
 
     def start_on(self, where: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "w2s", "reproduce", "--cluster", where],
-            cwd=self.path,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
+        return self.launch("--cluster", where)
 
     def run_on(self, where: str, fails: bool = False) -> str:
         """Run to the end; what it said."""

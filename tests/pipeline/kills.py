@@ -109,10 +109,10 @@ class Pipeline:
         subprocess.run(["git", "init", "-q"], cwd=path, check=True)
         subprocess.run(["dvc", "init", "-q"], cwd=path, env=self.environment, check=True)
 
-    def start(self) -> subprocess.Popen[str]:
-        """A run, once it holds the workspace; in a process group of its own, as at a terminal."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "w2s", "reproduce", "--jobs", "2"],
+    def launch(self, *options: str) -> subprocess.Popen[str]:
+        """A run, in a process group of its own, as at a terminal."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "w2s", "reproduce", *options],
             cwd=self.path,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -122,6 +122,10 @@ class Pipeline:
             # Ctrl-C is ignored by what a shell without a terminal starts in the background.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
+
+    def start(self) -> subprocess.Popen[str]:
+        """A run, once it holds the workspace."""
+        process = self.launch("--jobs", "2")
         lock = self.path / ".dvc/tmp/w2s.lock"
         deadline = time.monotonic() + START
         while not (lock.exists() and str(process.pid) in lock.read_text()):

@@ -81,12 +81,12 @@ def page(
 
 def _budgets(tables: Tables, grid: ReportGrid) -> list[dict[str, Any]]:
     """How long each student was trained, with its `ratio` to the updates of its task's baseline."""
-    rows = [row for row in tables["budgets"] if row["role"] == "student"]
-    places = {(row["task"], row["weak"], row["strong"], row["method"]): row["updates"] for row in rows}
+    budgets = tables["budgets"]
     found = []
-    for row in rows:
-        naive = places.get((row["task"], row["weak"], row["strong"], grid.tasks[row["task"]].baseline))
-        found.append(row | {"ratio": row["updates"] / naive if naive else None})
+    for row in budgets.select(role="student"):
+        pair = {key: row[key] for key in ("task", "role", "weak", "strong")}
+        naive = [one["updates"] for one in budgets.select(**pair, method=grid.tasks[row["task"]].baseline)]
+        found.append(row | {"ratio": row["updates"] / naive[0] if any(naive) else None})
     return found
 
 

@@ -234,9 +234,10 @@ def budgets(measured: TaskMeasurements, _: TaskSummary) -> Iterator[Row]:
     Updates are those of all trainings on its way, of other models and on texts, too.
     """
     for key, model in measured.models.items():
-        if rates := [_read_live(run.folder / "live", "learning_rate") for run in model.runs]:
-            peak = max(rates[0].values(), default=None)
-            yield {**key._asdict(), "updates": round(fmean(map(_updates, model.runs))), "learning_rate": peak}
+        if model.runs:
+            rates = _read_live(model.runs[0].folder / "live", "learning_rate").values()
+            updates = round(fmean(map(_updates, model.runs)))
+            yield {**key._asdict(), "updates": updates, "learning_rate": max(rates, default=None)}
 
 
 @table("plots/calibration.csv", *MODEL, "bin", "confidence", "frequency", "count")
