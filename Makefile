@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite methods check test stress lint lock
+.PHONY: reproduce suite methods real check test stress lint lock
 
 reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
@@ -22,6 +22,10 @@ suite: $(VENV)/installed  ## the paper's three settings; leaves its grid in para
 
 methods: $(VENV)/installed  ## every method over five seeds; leaves its grid in params.yaml
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/methods.yaml
+	python -m w2s verdict
+
+real: $(VENV)/installed  ## pretrained models on real texts, from the hub or its cache; leaves its grid in params.yaml
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/real.yaml
 	python -m w2s verdict
 
 check: lint  ## lint, types, and every test under a second

@@ -7,14 +7,16 @@ import pytest
 from tests.report.made import GENERATION, Cells, Experiment, experiment
 from w2s.report.checks import Check, checks, controls
 from w2s.report.summary import Summary
+from w2s.report.tables import Table
 
 RISES = "Trained on ground truth, larger models are more accurate"
 CHANCE = "Without pretraining, the same models stay near chance (50 ± 5 %)"
 HALF = "Without pretraining, the same models stay under half of their ceiling"
+AGREES = "Before a loss strengthens a student's own answers in full, these agree with its labels (over 55 %)"
 
 
 def checks_of(made: Experiment) -> dict[str, Check]:
-    found = checks(Summary(made.tables, made.grid))
+    found = checks(Summary(made.tables, made.grid), made.tables["training"], made.params)
     return {check.claim.replace("\u202f", " "): check for check in found}
 
 
@@ -60,6 +62,20 @@ def test_below_half_of_a_ceiling_is_decided_by_intervals(tmp_path: Path, scratch
         scratch=scratch,
     )
     assert checks_of(experiment(tmp_path, cells))[HALF].status == status
+
+
+@pytest.mark.parametrize(("early", "status"), [(0.5, "does not hold"), (0.8, "holds")])
+def test_a_student_that_is_barely_trained_must_not_be_made_sure(tmp_path: Path, early: float, status: str) -> None:
+    """The loss of `confidence` weighs a student's own answers most from a fifth of its training on."""
+    made = experiment(tmp_path, Cells())
+    lines = ["task,role,weak,strong,method,step,accuracy"]
+    for method in ("naive", "confidence"):
+        lines += [f"reviews,student,s,l,{method},{step},{early if step <= 20 else 0.9}" for step in range(1, 101)]
+    (tmp_path / "training.csv").write_text("\n".join(lines))
+    made.tables["training"] = Table(tmp_path / "training.csv")
+    check = checks_of(made)[AGREES]
+    assert check.status == status
+    assert [evidence[:2] for evidence in check.evidence] == [("s → l · confidence", f"{100 * early:.1f}\u202f%")]
 
 
 def test_pretraining_has_leaked_where_zero_shot_is_near_the_ceiling(three: Experiment) -> None:

@@ -7,10 +7,12 @@ of range ends an accelerator's context.
 """
 
 import math
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 import torch
+from huggingface_hub import constants
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from w2s.core import files, hub
@@ -49,7 +51,7 @@ def pin(model: Hub, param_path: str, folder: Path) -> None:
 
     Raises `UserError`, with `param_path`, for a model that cannot be opened, or does not read texts in batches.
     """
-    commit = hub.snapshot("model", model.repository, model.revision, CONFIG, param_path).name
+    commit = _commit(model, param_path)
     pinned = {"repository": model.repository, "commit": commit, "trust_remote_code": model.trust_remote_code}
     fetched(pinned, param_path)
     files.write_json(folder / PIN, pinned)
@@ -82,6 +84,18 @@ def pin(model: Hub, param_path: str, folder: Path) -> None:
         fault = f"{type(error).__name__}: {str(error)[:200]}"
         raise UserError(f"{name} cannot be used: it fails on a batch of texts ({fault})") from None
     files.write_json(folder / PIN, pinned | measured)
+
+
+def _commit(model: Hub, param_path: str) -> str:
+    """The commit that `revision` means; offline, where the cache lacks it, the one that `cached` means there."""
+    try:
+        return hub.snapshot("model", model.repository, model.revision, CONFIG, param_path).name
+    except UserError:
+        if not (model.cached and constants.HF_HUB_OFFLINE):
+            raise
+    commit = hub.snapshot("model", model.repository, model.cached, CONFIG, param_path).name
+    print(f"{param_path}: the cache lacks {model.revision}; taken is its {model.cached}, {commit}", file=sys.stderr)
+    return commit
 
 
 @torch.no_grad()

@@ -6,10 +6,13 @@ anywhere; else it is *undecided*. The paper's own claims are judged in `w2s.resu
 
 from dataclasses import dataclass
 from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
+from w2s.core.params import Params
 from w2s.report.formats import interval, percent
 from w2s.report.summary import Estimate, Status, Summary
+from w2s.report.tables import Row, Table
 from w2s.results.metrics import CHANCE
 
 NEAR = 0.05  # "near chance" and "zero-shot near the ceiling": within 5 points
@@ -74,8 +77,8 @@ def controls(summary: Summary) -> list[Control]:
     ]
 
 
-def checks(summary: Summary) -> list[Check]:
-    """Those that have any evidence in this grid."""
+def checks(summary: Summary, training: Table, experiment: Params) -> list[Check]:
+    """Those that have any evidence in this grid; `training` holds the curves."""
     grid = summary.grid
     chance = []
     below_half = []
@@ -92,6 +95,10 @@ def checks(summary: Summary) -> list[Check]:
         Check("Trained on ground truth, larger models are more accurate", _neighbours(summary)),
         Check("Without pretraining, the same models stay near chance (50 ± 5\u202f%)", chance),
         Check("Without pretraining, the same models stay under half of their ceiling", below_half),
+        Check(
+            "Before a loss strengthens a student's own answers in full, these agree with its labels (over 55\u202f%)",
+            _before_own_answers(summary, training, experiment),
+        ),
     ]
     return [check for check in found if check.evidence]
 
@@ -110,6 +117,26 @@ def _neighbours(summary: Summary) -> list[Evidence]:
             status = _greater(larger, smaller)
             measured = f"{percent(smaller.value)} → {percent(larger.value)}"
             found.append(Evidence(grid.label(task, f"{small} → {large}"), measured, status))
+    return found
+
+
+def _before_own_answers(summary: Summary, training: Table, experiment: Params) -> list[Evidence]:
+    """Agreement with the labels trained on, over the second half of the loss's warm-up.
+
+    At the end of it the student's own answers weigh most: of one that is barely trained they would be guesses.
+    """
+    students: dict[tuple[str, str, str, str], list[Row]] = {}
+    for row in training.select(role="student"):
+        students.setdefault((row["task"], row["weak"], row["strong"], row["method"]), []).append(row)
+    found = []
+    for (task, weak, strong, method), rows in students.items():
+        steps = max(row["step"] for row in rows)
+        warmup = experiment.methods[method].parts.get("loss", {}).get("warmup", 0) * steps
+        agreed = [row["accuracy"] for row in rows if warmup / 2 < row["step"] <= warmup]
+        if agreed:
+            status: Status = "holds" if fmean(agreed) > 0.5 + NEAR else "does not hold"
+            where = summary.grid.label(task, f"{weak} → {strong}", method)
+            found.append(Evidence(where, percent(fmean(agreed)), status))
     return found
 
 

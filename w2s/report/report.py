@@ -57,7 +57,7 @@ def page(
         methods={method: describe(experiment.methods[method]) for method in grid.methods},
         learn_texts=[method for method in grid.methods if "generative" in experiment.methods[method].parts],
         baseline=" or ".join(grid.baselines),
-        checks=checks(summary),
+        checks=checks(summary, tables["training"], experiment),
         controls=found,
         leaked=[grid.label(control.task, control.strong) for control in found if control.leaked],
         summary=summary,
