@@ -1,10 +1,10 @@
 """Finetuning for an epoch, then prediction: w2s against transformers' own Trainer, in turns.
 
-Run `python -m benchmarks.finetuning [model …] [rounds]`; models are the embedded `l` and GPT-2's shapes with random
-weights (small; see `SHAPES`). Both sides do the same work in batches of the same size, each in processes of its own, on
-one CPU thread in fp32 or, if there is a GPU, on that in bf16. Printed are texts a second of processor time (on a GPU:
-of wall time) and the peak of memory, as medians, and the medians of the rounds' ratios: absolute times on a shared
-machine say little.
+Run `python -m benchmarks.finetuning [model …] [rounds]`; models are the embedded `l`, GPT-2's shapes with random
+weights (small; see `SHAPES`), and those of the catalogue in params.yaml with their own (minilm-l6). Both sides do the
+same work in batches of the same size, each in processes of its own, on one CPU thread in fp32 or, if there is a GPU, on
+that in bf16. Printed are texts a second of processor time (on a GPU: of wall time) and the peak of memory, as medians,
+and the medians of the rounds' ratios: absolute times on a shared machine say little.
 """
 
 import json
@@ -16,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import dvc.repo
+import dvc.scm  # noqa: F401  (DVCLive imports both when a training begins; no side's imports are timed)
 import numpy as np
 import pyarrow as pa
 import torch
@@ -33,8 +35,12 @@ from transformers import (
 
 from tests.conftest import setting_of
 from w2s.core import files
+from w2s.core.checks import load
 from w2s.core.determinism import generator
+from w2s.core.params import Hub
 from w2s.models import hardware
+from w2s.models.checkpoints import PIN, fetched
+from w2s.models.pin import pin
 from w2s.settings.base import Examples, Setting
 from w2s.training.finetune import finetune
 from w2s.training.job import Job
@@ -50,8 +56,9 @@ SHAPES = {
     "medium": (1024, 24, 16, 2048, 4096),
     "xl": (1600, 48, 25, 640, 1280),
 }
+REAL = (500, 1000)  # of a model of the catalogue
 TEXTS = {"l": (2000, 4000)} | {name: shape[3:] for name, shape in SHAPES.items()}
-TOKENS = {"l": (8, 30), "tiny": (8, 30)}  # fewest and most of a text
+SHORT = (8, 30)  # fewest and most tokens of a text, as in SST-2
 LONG = (46, 320)  # on average 183, as in DREAM
 SIDES = ("w2s", "Trainer")
 ON_GPU = hardware.device().type == "cuda"
@@ -83,6 +90,10 @@ def setting(model: str, folder: Path) -> Setting:
         tokenizer.save_pretrained(base)
         width, layers, heads, *_ = SHAPES[model]
         GPT2Model(GPT2Config(n_embd=width, n_layer=layers, n_head=heads, pad_token_id=0)).save_pretrained(base)
+    elif isinstance(entry := load().models[model], Hub):
+        base = folder / model
+        base.mkdir()
+        pin(entry, f"params.yaml: models.{model}", base)
     precision = "bf16" if ON_GPU else "fp32"
     return setting_of(
         base, epochs=1, snapshots=1, batch_size=BATCH, context=1024, learning_rate=1e-5, precision=precision
@@ -95,14 +106,14 @@ def measure(side: str, model: str) -> dict[str, float]:
         ours = setting(model, Path(name))
         rng = np.random.default_rng(0)
         words = [word for word in ours.tokenizer.get_vocab() if word.isalnum()]
-        fewest, most = TOKENS.get(model, LONG)
+        fewest, most = LONG if model in SHAPES and model != "tiny" else SHORT
 
         def texts(count: int) -> pa.Table:
             ids = [str(index) for index in range(count)]
             lines = [" ".join(rng.choice(words, rng.integers(fewest, most + 1))) for _ in ids]
             return pa.table({"id": ids, "text": lines, "group": ids}, schema=ours.INPUTS)
 
-        learned, predicted = map(texts, TEXTS[model])
+        learned, predicted = map(texts, TEXTS.get(model, REAL))
         labels = rng.random(len(learned))
         learned_items, predicted_items = ours.encode(learned), ours.encode(predicted)
         times = []
@@ -122,7 +133,9 @@ def measure(side: str, model: str) -> dict[str, float]:
             times.append(now())
             ours.predict(head, predicted_items)
         else:
-            theirs = AutoModelForSequenceClassification.from_pretrained(ours.base, num_labels=2)
+            pinned = ours.base / PIN
+            source = fetched(files.read_json(pinned), model) if pinned.is_file() else ours.base
+            theirs = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
             arguments = TrainingArguments(
                 output_dir=name,
                 num_train_epochs=1,

@@ -95,3 +95,22 @@ def test_every_file_that_a_tokenizer_is_read_from_is_fetched() -> None:
     assert len(names) > 10
     for name in names | {"qwen.tiktoken"}:
         assert any(fnmatch(name, pattern) for pattern in TOKENIZER), name
+
+
+def test_offline_a_branch_of_the_cache_stands_in_for_a_commit_only_where_the_entry_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere = laid(tmp_path / "cache", architectures.repository("gpt2", tmp_path / "made")).model_copy(
+        update={"revision": "f" * 40}
+    )
+    with pytest.raises(UserError, match=f"revision '{'f' * 40}'. is not in the local cache"):
+        pin(elsewhere, "models.mine", tmp_path / "strict")
+    allowed = elsewhere.model_copy(update={"cached": "main"})
+    pin(allowed, "models.mine", tmp_path / "base")
+    assert json.loads((tmp_path / "base/hub.json").read_text())["commit"] == hub.COMMIT
+    assert f"the cache lacks {'f' * 40}; taken is its main, {hub.COMMIT}" in capsys.readouterr().err
+    # With a connection the commit is what counts.
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(UserError, match=f"revision '{'f' * 40}'"):
+        pin(allowed, "models.mine", tmp_path / "online")
