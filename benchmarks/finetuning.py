@@ -37,11 +37,12 @@ from tests.conftest import setting_of
 from w2s.core import files
 from w2s.core.checks import load
 from w2s.core.determinism import generator
+from w2s.core.errors import ends_in_one_line, unknown
 from w2s.core.params import Hub
 from w2s.models import hardware
 from w2s.models.checkpoints import PIN, fetched
 from w2s.models.pin import pin
-from w2s.settings.base import Examples, Setting
+from w2s.settings.base import Examples
 from w2s.training.finetune import finetune
 from w2s.training.job import Job
 
@@ -56,10 +57,10 @@ SHAPES = {
     "medium": (1024, 24, 16, 2048, 4096),
     "xl": (1600, 48, 25, 640, 1280),
 }
-REAL = (500, 1000)  # of a model of the catalogue
+CATALOGUE = (500, 1000)  # the same of a model in params.yaml
 TEXTS = {"l": (2000, 4000)} | {name: shape[3:] for name, shape in SHAPES.items()}
-SHORT = (8, 30)  # fewest and most tokens of a text, as in SST-2
-LONG = (46, 320)  # on average 183, as in DREAM
+SHORT = (8, 30)  # fewest and most words of a text, as in SST-2
+LONG = {name: (46, 320) for name in ("small", "medium", "xl")}  # on average 183, as in DREAM
 SIDES = ("w2s", "Trainer")
 ON_GPU = hardware.device().type == "cuda"
 
@@ -77,11 +78,10 @@ class Rows(Dataset):
         return self.rows[index]
 
 
-def setting(model: str, folder: Path) -> Setting:
-    """Of a base model, which is made in `folder` if it has random weights."""
-    base = files.bases(0) / model
+def made(model: str, folder: Path) -> Path:
+    """The folder of a base model: an embedded one, one with random weights, or one that is pinned."""
+    base = folder / model
     if model in SHAPES:
-        base = folder / model
         words = {f"w{index}": index for index in range(VOCABULARY)}
         inner = Tokenizer(models.WordLevel(words, "w0"))
         inner.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
@@ -90,30 +90,35 @@ def setting(model: str, folder: Path) -> Setting:
         tokenizer.save_pretrained(base)
         width, layers, heads, *_ = SHAPES[model]
         GPT2Model(GPT2Config(n_embd=width, n_layer=layers, n_head=heads, pad_token_id=0)).save_pretrained(base)
-    elif isinstance(entry := load().models[model], Hub):
-        base = folder / model
-        base.mkdir()
-        pin(entry, f"params.yaml: models.{model}", base)
-    precision = "bf16" if ON_GPU else "fp32"
-    return setting_of(
-        base, epochs=1, snapshots=1, batch_size=BATCH, context=1024, learning_rate=1e-5, precision=precision
-    )
+        return base
+    catalogue = load().models
+    if model not in catalogue:
+        raise unknown("model", model, [*SHAPES, *catalogue])
+    entry = catalogue[model]
+    if not isinstance(entry, Hub):
+        return files.bases(0) / model
+    base.mkdir()
+    pin(entry, f"params.yaml: models.{model}", base)
+    return base
 
 
-def measure(side: str, model: str) -> dict[str, float]:
+def measure(side: str, model: str, base: str) -> dict[str, float]:
     """Texts learned and predicted a second, tokens learned a second, and the peak of memory in bytes."""
     with tempfile.TemporaryDirectory() as name:
-        ours = setting(model, Path(name))
+        precision = "bf16" if ON_GPU else "fp32"
+        ours = setting_of(
+            Path(base), epochs=1, snapshots=1, batch_size=BATCH, context=1024, learning_rate=1e-5, precision=precision
+        )
         rng = np.random.default_rng(0)
-        words = [word for word in ours.tokenizer.get_vocab() if word.isalnum()]
-        fewest, most = LONG if model in SHAPES and model != "tiny" else SHORT
+        words = [word for word in ours.tokenizer.get_vocab() if word.isascii() and word.isalnum()]
+        fewest, most = LONG.get(model, SHORT)
 
         def texts(count: int) -> pa.Table:
             ids = [str(index) for index in range(count)]
             lines = [" ".join(rng.choice(words, rng.integers(fewest, most + 1))) for _ in ids]
             return pa.table({"id": ids, "text": lines, "group": ids}, schema=ours.INPUTS)
 
-        learned, predicted = map(texts, TEXTS.get(model, REAL))
+        learned, predicted = map(texts, TEXTS.get(model, CATALOGUE))
         labels = rng.random(len(learned))
         learned_items, predicted_items = ours.encode(learned), ours.encode(predicted)
         times = []
@@ -135,7 +140,9 @@ def measure(side: str, model: str) -> dict[str, float]:
         else:
             pinned = ours.base / PIN
             source = fetched(files.read_json(pinned), model) if pinned.is_file() else ours.base
-            theirs = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2)
+            theirs = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+            theirs.config.pad_token_id = ours.pad
+            ours.tokenizer.pad_token = ours.tokenizer.convert_ids_to_tokens(ours.pad)
             arguments = TrainingArguments(
                 output_dir=name,
                 num_train_epochs=1,
@@ -177,9 +184,10 @@ def now() -> float:
 def compare(model: str, rounds: int) -> dict[str, dict[str, float]]:
     """The medians of each side, printed with the ratios."""
     found: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
-    for _ in range(rounds):
-        for side in SIDES:
-            command = [sys.executable, "-m", "benchmarks.finetuning", "--one", side, model]
+    with tempfile.TemporaryDirectory() as folder:
+        base = made(model, Path(folder))
+        for side in SIDES * rounds:
+            command = [sys.executable, "-m", "benchmarks.finetuning", "--one", side, model, str(base)]
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
             found[side].append(json.loads(done.stdout.splitlines()[-1]))
     medians = {
@@ -203,4 +211,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(ends_in_one_line(main))

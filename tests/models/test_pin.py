@@ -3,6 +3,7 @@
 All others are swept by `python -m benchmarks.architectures`.
 """
 
+import hashlib
 import json
 import re
 from fnmatch import fnmatch
@@ -100,17 +101,26 @@ def test_every_file_that_a_tokenizer_is_read_from_is_fetched() -> None:
 def test_offline_a_branch_of_the_cache_stands_in_for_a_commit_only_where_the_entry_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    elsewhere = laid(tmp_path / "cache", architectures.repository("gpt2", tmp_path / "made")).model_copy(
-        update={"revision": "f" * 40}
-    )
-    with pytest.raises(UserError, match=f"revision '{'f' * 40}'. is not in the local cache"):
-        pin(elsewhere, "models.mine", tmp_path / "strict")
-    allowed = elsewhere.model_copy(update={"cached": "main"})
+    made = architectures.repository("gpt2", tmp_path / "made")
+    entry = laid(tmp_path / "cache", made).model_copy(update={"revision": "f" * 40})
+    lacking = f"revision '{'f' * 40}'. is not in the local cache"
+    with pytest.raises(UserError, match=lacking):
+        pin(entry, "models.mine", tmp_path / "strict")
+    allowed = entry.model_copy(update={"offline_revision": "main"})
     pin(allowed, "models.mine", tmp_path / "base")
-    assert json.loads((tmp_path / "base/hub.json").read_text())["commit"] == hub.COMMIT
-    assert f"the cache lacks {'f' * 40}; taken is its main, {hub.COMMIT}" in capsys.readouterr().err
-    # With a connection the commit is what counts.
+    written = json.loads((tmp_path / "base/hub.json").read_text())
+    digest = hashlib.sha256((made / "model.safetensors").read_bytes()).hexdigest()
+    assert (written["commit"], written["sha256"]) == (hub.COMMIT, {"model.safetensors": digest})
+    assert f"the cache lacks {'f' * 40}; its main stands in, {hub.COMMIT}" in capsys.readouterr().err
+    # Where the cache has neither, the commit is what is missing.
+    with pytest.raises(UserError, match=lacking):
+        pin(allowed.model_copy(update={"offline_revision": "other"}), "models.mine", tmp_path / "neither")
+    # The commit itself comes first; and with a connection it is what counts.
+    hub.prefill(tmp_path / "cache", "lab/mine", "f" * 40, made, branch="later")
+    pin(allowed, "models.mine", tmp_path / "both")
+    assert json.loads((tmp_path / "both/hub.json").read_text())["commit"] == "f" * 40
+    assert "sha256" not in json.loads((tmp_path / "both/hub.json").read_text())
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match=f"revision '{'f' * 40}'"):
-        pin(allowed, "models.mine", tmp_path / "online")
+    with pytest.raises(UserError, match=f"revision '{'e' * 40}'"):
+        pin(allowed.model_copy(update={"revision": "e" * 40}), "models.mine", tmp_path / "online")

@@ -261,10 +261,10 @@ class Hub(Strict):
     family: Literal["hub"]
     repository: Word = Field(description="owner/name on the hub")
     revision: Word = Field(description="commit, tag or branch; the commit it means is recorded in dvc.lock")
-    cached: Word | None = Field(
+    offline_revision: Word | None = Field(
         default=None,
-        description="the branch that is taken offline where the cache lacks `revision`, as one does that was not "
-        "filled by the hub's client; its commit is recorded likewise",
+        description="offline, the branch to take from a cache that lacks `revision`, since it was not made by the "
+        "hub's client; recorded are its commit and the weights' SHA-256",
     )
     parameters: Count = Field(description="number of weights, so that cost is known before anything is fetched")
     trust_remote_code: bool = Field(default=False, description="run the repository's own Python code")

@@ -6,13 +6,15 @@ while real weights take minutes to load and may not fit where stage `base` runs.
 of range ends an accelerator's context.
 """
 
+import hashlib
 import math
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
-from huggingface_hub import constants
+from huggingface_hub import constants, try_to_load_from_cache
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
 from w2s.core import files, hub
@@ -51,9 +53,19 @@ def pin(model: Hub, param_path: str, folder: Path) -> None:
 
     Raises `UserError`, with `param_path`, for a model that cannot be opened, or does not read texts in batches.
     """
-    commit = _commit(model, param_path)
-    pinned = {"repository": model.repository, "commit": commit, "trust_remote_code": model.trust_remote_code}
-    fetched(pinned, param_path)
+    revision = _revision(model)
+    commit = hub.snapshot("model", model.repository, revision, CONFIG, param_path).name
+    pinned: dict[str, Any] = {
+        "repository": model.repository,
+        "commit": commit,
+        "trust_remote_code": model.trust_remote_code,
+    }
+    source = fetched(pinned, param_path)
+    if revision != model.revision:
+        print(f"{param_path}: the cache lacks {model.revision}; its {revision} stands in, {commit}", file=sys.stderr)
+        # Such a commit may be a name that someone gave: the weights say what they are.
+        weights = hub.matching(source, ["*.safetensors"])
+        pinned["sha256"] = {path.name: _sha256(path) for path in weights}
     files.write_json(folder / PIN, pinned)
     name = f"{param_path}: {model.repository}"
     try:
@@ -86,16 +98,20 @@ def pin(model: Hub, param_path: str, folder: Path) -> None:
     files.write_json(folder / PIN, pinned | measured)
 
 
-def _commit(model: Hub, param_path: str) -> str:
-    """The commit that `revision` means; offline, where the cache lacks it, the one that `cached` means there."""
-    try:
-        return hub.snapshot("model", model.repository, model.revision, CONFIG, param_path).name
-    except UserError:
-        if not (model.cached and constants.HF_HUB_OFFLINE):
-            raise
-    commit = hub.snapshot("model", model.repository, model.cached, CONFIG, param_path).name
-    print(f"{param_path}: the cache lacks {model.revision}; taken is its {model.cached}, {commit}", file=sys.stderr)
-    return commit
+def _revision(model: Hub) -> str:
+    """`revision`; offline `offline_revision`, where the cache has that one only."""
+    if not (model.offline_revision and constants.HF_HUB_OFFLINE):
+        return model.revision
+    wanted = (model.revision, model.offline_revision)
+    found = [
+        one for one in wanted if isinstance(try_to_load_from_cache(model.repository, CONFIG[0], revision=one), str)
+    ]
+    return found[0] if found else model.revision
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @torch.no_grad()

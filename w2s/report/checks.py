@@ -1,7 +1,8 @@
 """What must be true of a ladder before its students can tell anything, and what its models knew before finetuning.
 
 A check *holds* when it is clear, by intervals, wherever it should show; it *does not hold* when its opposite is clear
-anywhere; else it is *undecided*. The paper's own claims are judged in `w2s.results.claims`.
+anywhere; else it is *undecided*. Only how far students had learned their labels is judged by a mean over seeds. The
+paper's own claims are judged in `w2s.results.claims`.
 """
 
 from dataclasses import dataclass
@@ -96,8 +97,8 @@ def checks(summary: Summary, training: Table, experiment: Params) -> list[Check]
         Check("Without pretraining, the same models stay near chance (50 ± 5\u202f%)", chance),
         Check("Without pretraining, the same models stay under half of their ceiling", below_half),
         Check(
-            "Before a loss strengthens a student's own answers in full, these agree with its labels (over 55\u202f%)",
-            _before_own_answers(summary, training, experiment),
+            "When a loss comes to trust a student's own answers in full, these agree with its labels (over 55\u202f%)",
+            _learned_before_trusted(summary, training, experiment),
         ),
     ]
     return [check for check in found if check.evidence]
@@ -120,23 +121,23 @@ def _neighbours(summary: Summary) -> list[Evidence]:
     return found
 
 
-def _before_own_answers(summary: Summary, training: Table, experiment: Params) -> list[Evidence]:
-    """Agreement with the labels trained on, over the second half of the loss's warm-up.
+def _learned_before_trusted(summary: Summary, training: Table, experiment: Params) -> list[Evidence]:
+    """Agreement with the labels trained on, over the second half of a loss's warm-up or, without one, at first.
 
-    At the end of it the student's own answers weigh most: of one that is barely trained they would be guesses.
+    From then on the student's own answers weigh most; those of one that is barely trained would be guesses.
     """
     students: dict[tuple[str, str, str, str], list[Row]] = {}
     for row in training.select(role="student"):
         students.setdefault((row["task"], row["weak"], row["strong"], row["method"]), []).append(row)
     found = []
     for (task, weak, strong, method), rows in students.items():
-        steps = max(row["step"] for row in rows)
-        warmup = experiment.methods[method].parts.get("loss", {}).get("warmup", 0) * steps
-        agreed = [row["accuracy"] for row in rows if warmup / 2 < row["step"] <= warmup]
-        if agreed:
-            status: Status = "holds" if fmean(agreed) > 0.5 + NEAR else "does not hold"
-            where = summary.grid.label(task, f"{weak} → {strong}", method)
-            found.append(Evidence(where, percent(fmean(agreed)), status))
+        loss = experiment.methods[method].parts.get("loss", {})
+        if "warmup" not in loss:
+            continue
+        end = max(loss["warmup"] * max(row["step"] for row in rows), min(row["step"] for row in rows))
+        agreed = fmean(row["accuracy"] for row in rows if end / 2 < row["step"] <= end)
+        status: Status = "holds" if agreed > 0.5 + NEAR else "does not hold"
+        found.append(Evidence(summary.grid.label(task, f"{weak} → {strong}", method), percent(agreed), status))
     return found
 
 
