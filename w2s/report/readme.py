@@ -1,13 +1,14 @@
-"""Writes the numbers of a Markdown file from committed reports, between markers that name a view and its folder.
+"""Writes the numbers of a Markdown file from committed reports, between markers that name a view and its folders.
 
 `<!-- numbers: pairs reports/suite -->` begins a part, `<!-- end of numbers -->` ends it; what stands between is made
-anew by `w2s readme`. Each view is one function from a report's folder to lines of Markdown.
+anew by `w2s readme`. Each view is one function from a report's folder, or several, to lines of Markdown.
 """
 
 import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from w2s.core.errors import UserError, unknown
 from w2s.core.files import read_json
@@ -15,7 +16,7 @@ from w2s.report.formats import interval, percent, signed
 from w2s.report.summary import Estimate
 from w2s.report.tables import CONTROLS, Row, Table
 
-MARKED = re.compile(r"(<!-- numbers: (\S+) (\S+) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
+MARKED = re.compile(r"(<!-- numbers: (\S+) (\S+(?: \S+)*) -->\n).*?(<!-- end of numbers -->)", re.DOTALL)
 SIGNS = {"holds": "✓", "does not hold": "✗", "undecided": "?"}
 
 
@@ -28,12 +29,13 @@ def with_numbers(text: str) -> str:
     """The text with every marked part made anew; raises `UserError` for a view or folder that is not there."""
 
     def part(match: re.Match[str]) -> str:
-        before, view, folder, after = match.groups()
+        before, view, folders, after = match.groups()
         if view not in VIEWS:
             raise unknown("README.md: view", view, VIEWS)
-        if not (Path(folder) / "summary.csv").is_file():
-            raise UserError(f"README.md: {folder} holds no report")
-        return before + "\n".join(VIEWS[view](Path(folder))) + "\n" + after
+        for folder in folders.split():
+            if not (Path(folder) / "summary.csv").is_file():
+                raise UserError(f"README.md: {folder} holds no report")
+        return before + "\n".join(VIEWS[view](*map(Path, folders.split()))) + "\n" + after
 
     return MARKED.sub(part, text)
 
@@ -97,22 +99,37 @@ def differences(reports: Path) -> list[str]:
     return _table(["task", "pair", "better", "not clearly different", "worse"], rows)
 
 
-def claims(reports: Path) -> list[str]:
-    """The paper's claims with their verdicts, effects in points and intervals, one column a setting."""
-    content = read_json(reports / "claims.json")
-    settings = list(dict.fromkeys(row["setting"] for row in content["claims"] if row["setting"]))
-    rows = []
-    for _, group in groupby(content["claims"], key=lambda row: row["id"]):
-        verdicts = {row["setting"]: row for row in group}
-        first = next(iter(verdicts.values()))
-        everywhere = [f"all together: {_verdict(verdicts[''])}"] if "" in verdicts else []
-        each = everywhere or [_verdict(verdicts.get(setting)) for setting in settings]
-        cells = [*each, *[""] * (len(settings) - len(each))]
-        rows.append([first["claim"].removesuffix("."), first["section"], *cells])
-    return _table(["claim of the paper", "section", *settings], rows)
+def claims(*folders: Path) -> list[str]:
+    """The paper's claims with their verdicts, effects in points and intervals, one column a setting of each report.
+
+    Settings in which a report tests nothing are left out, of several reports also claims that none of them tests.
+    """
+    tested: list[tuple[Path, str]] = []
+    verdicts: dict[str, dict[tuple[Path, str], dict[str, Any]]] = {}
+    for folder in folders:
+        for row in read_json(folder / "claims.json")["claims"]:
+            verdicts.setdefault(row["id"], {})[folder, row["setting"]] = row
+            if row["verdict"] in SIGNS and (folder, row["setting"]) not in tested:
+                tested.append((folder, row["setting"]))
+    columns = [column for column in tested if column[1]]
+    lines = []
+    for found in verdicts.values():
+        cells = [_verdict(found.get(column)) for column in columns]
+        for folder in folders:
+            everywhere = found.get((folder, ""))
+            if everywhere and everywhere["verdict"] in SIGNS:
+                own, *others = (index for index, column in enumerate(columns) if column[0] == folder)
+                cells[own] = f"all together: {_verdict(everywhere)}"
+                for index in others:
+                    cells[index] = ""
+        first = next(iter(found.values()))
+        if len(folders) == 1 or any(row["verdict"] in SIGNS for row in found.values()):
+            lines.append([first["claim"].removesuffix("."), first["section"], *cells])
+    headings = [setting if len(folders) == 1 else f"{setting}, {folder}" for folder, setting in columns]
+    return _table(["claim of the paper", "section", *headings], lines)
 
 
-VIEWS: dict[str, Callable[[Path], list[str]]] = {
+VIEWS: dict[str, Callable[..., list[str]]] = {
     "pairs": pairs,
     "controls": controls,
     "differences": differences,
