@@ -22,7 +22,7 @@ from w2s.core.stage import run
 
 def main(before: str, out: str) -> None:
     with open(os.environ["{LOG}"], "a") as log:
-        log.write(f"{{out}} {{os.getcwd()}} {{os.getpid()}} {{time.time()}}\\n")
+        log.write(f"{{out}} {{os.getcwd()}} {{os.getpid()}}\\n")
     time.sleep(float(Path(os.environ["{LOG}"]).with_name("seconds").read_text()))
     path = Path(before)
     found = [path] if path.is_file() else sorted(path.rglob("*"))

@@ -39,10 +39,7 @@ DEATHS = 3  # of one stage, on whatever machines, that end the run
 FLUSH = 60  # seconds after which dvc.lock is written amid a run, or twenty times as long as that takes
 COMING = 60  # seconds within which a worker has come to a cluster that is already there
 GONE = "the Dask scheduler has gone; start it and its workers, then run this again: finished stages are kept"
-# Resources, as `dask worker --resources "GPU=1 memory=64e9"` names them.
-GPU = "GPU"
-MEMORY = "memory"
-Resources = dict[str, float]
+GPU = "GPU"  # the resource, as `dask worker --resources GPU=1` names it
 
 
 def reproduce(where: str) -> None:
@@ -55,8 +52,8 @@ def reproduce(where: str) -> None:
         _require_committed(repo)
         with connected(where) as client:
             offered = _require_fit(client, experiment, remote)
-            needs = _needs(dvc.stages(repo), params, offered)
-            pool = Cluster(client, experiment, repo, params, remote, needs)
+            gpus = _gpus(dvc.stages(repo), params, offered)
+            pool = Cluster(client, experiment, repo, params, remote, gpus)
             upstream = dvc.upstream(repo)
             schedule.run(upstream, pool.finished(upstream), pool, pool.record, sum(client.nthreads().values()))
             pool.bring_back()
@@ -139,8 +136,8 @@ def _require_committed(repo: dvc.Repo) -> None:
             raise UserError(f"{path}: not committed, and so no worker has it as it is here")
 
 
-def _require_fit(client: distributed.Client, experiment: Experiment, remote: Remote) -> Resources:
-    """Refuse workers that cannot take part; the most of each resource that one worker has."""
+def _require_fit(client: distributed.Client, experiment: Experiment, remote: Remote) -> int:
+    """Refuse workers that cannot take part; the largest number of GPUs that one has."""
     probe = uuid4().hex
     remote.record(probe, {"cmd": f"asked by {os.uname().nodename}"})
     try:
@@ -150,34 +147,22 @@ def _require_fit(client: distributed.Client, experiment: Experiment, remote: Rem
     if faults:
         more = f"; {len(faults) - 1} other workers, too" if faults[1:] else ""
         raise UserError(faults[0] + more)
-    workers = [worker["resources"] for worker in client.scheduler_info(n_workers=-1)["workers"].values()]
-    return {resource: max(worker.get(resource, 0) for worker in workers) for resource in (GPU, MEMORY)}
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    return max(int(worker["resources"].get(GPU, 0)) for worker in workers)
 
 
-def _needs(stages: dict[str, dvc.Stage], params: Params, offered: Resources) -> dict[str, Resources]:
-    """What each stage takes of the resources of which any worker has some.
-
-    Those that compute with a model take a GPU a process. Raises `UserError` where no worker has enough.
-    """
+def _gpus(stages: dict[str, dvc.Stage], params: Params, offered: int) -> dict[str, int]:
+    """How many GPUs each stage takes: those that compute with a model one a process, if any worker has some."""
     found = {}
     for name, stage in stages.items():
         item = commands.parsed(stage.cmd)[1]
-        takes: Resources = {}
-        if offered[GPU] and {"model", "weak", "strong"}.intersection(item):
-            takes[GPU] = commands.processes(item, params)
-        if offered[MEMORY]:
-            takes[MEMORY] = commands.memory(item, params)
-        for resource, amount in takes.items():
-            if amount > offered[resource]:
-                raise UserError(
-                    f"{name} takes {_said(resource, amount)}, and no worker has more than {offered[resource]:g}"
-                )
-        found[name] = takes
+        uses = {"model", "weak", "strong"}.intersection(item) and offered
+        found[name] = commands.processes(item, params) if uses else 0
+        if found[name] > offered:
+            raise UserError(
+                f"{name} takes {found[name]} GPUs (finetune.processes), and no worker has more than {offered}"
+            )
     return found
-
-
-def _said(resource: str, amount: float) -> str:
-    return f"{amount:g} GPUs (finetune.processes)" if resource == GPU else f"{amount:.3g} bytes of memory"
 
 
 # Running
@@ -205,9 +190,9 @@ class Cluster:
         repo: dvc.Repo,
         params: Params,
         remote: Remote,
-        needs: Mapping[str, Resources],
+        gpus: dict[str, int],
     ) -> None:
-        self.client, self.experiment, self.repo, self.remote, self.needs = client, experiment, repo, remote, needs
+        self.client, self.experiment, self.repo, self.remote, self.gpus = client, experiment, repo, remote, gpus
         self.stages = dvc.stages(repo)
         self.plan = Known(repo, params)
         self.entries = {name: dvc.entry_of(stage) for name, stage in self.stages.items() if dvc.is_recorded(stage)}
@@ -267,13 +252,13 @@ class Cluster:
         mixed = {dep.def_path for dep in stage.deps for out in outs if Path(dep.fs_path) in out.parents}
         before = tuple(self.entries[one.addressing] for one in upstream)
         self.running[name] = future
-        self._submit(Job(name, key, before, tuple(sorted(mixed)), int(self.needs[name].get(GPU, 0))), future)
+        self._submit(Job(name, key, before, tuple(sorted(mixed)), self.gpus[name]), future)
         return future
 
     def _submit(self, job: Job, future: Future[schedule.Done]) -> None:
-        needs = self.needs[job.name]
+        resources = {GPU: job.gpus} if job.gpus else None
         running = self.client.submit(
-            machine.run, self.experiment, job, key=f"{job.name}-{uuid4().hex}", resources=needs, pure=False
+            machine.run, self.experiment, job, key=f"{job.name}-{uuid4().hex}", resources=resources, pure=False
         )
         self.tasks[job.name] = running
 
