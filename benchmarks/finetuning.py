@@ -79,7 +79,7 @@ class Rows(Dataset):
 
 
 def made(model: str, folder: Path) -> Path:
-    """The folder of a base model: an embedded one, one with random weights, or one that is pinned."""
+    """The checkpoint of a base model: an embedded one, one with random weights, or one in the hub's cache."""
     base = folder / model
     if model in SHAPES:
         words = {f"w{index}": index for index in range(VOCABULARY)}
@@ -99,7 +99,7 @@ def made(model: str, folder: Path) -> Path:
         return files.bases(0) / model
     base.mkdir()
     pin(entry, f"params.yaml: models.{model}", base)
-    return base
+    return fetched(files.read_json(base / PIN), model)
 
 
 def measure(side: str, model: str, base: str) -> dict[str, float]:
@@ -138,9 +138,7 @@ def measure(side: str, model: str, base: str) -> dict[str, float]:
             times.append(now())
             ours.predict(head, predicted_items)
         else:
-            pinned = ours.base / PIN
-            source = fetched(files.read_json(pinned), model) if pinned.is_file() else ours.base
-            theirs = AutoModelForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+            theirs = AutoModelForSequenceClassification.from_pretrained(ours.base, num_labels=2, dtype=torch.float32)
             theirs.config.pad_token_id = ours.pad
             ours.tokenizer.pad_token = ours.tokenizer.convert_ids_to_tokens(ours.pad)
             arguments = TrainingArguments(

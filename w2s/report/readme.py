@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from w2s.core.errors import UserError, unknown
 from w2s.core.files import read_json
@@ -104,29 +103,22 @@ def claims(*folders: Path) -> list[str]:
 
     Settings in which a report tests nothing are left out, of several reports also claims that none of them tests.
     """
-    tested: list[tuple[Path, str]] = []
-    verdicts: dict[str, dict[tuple[Path, str], dict[str, Any]]] = {}
+    several = len(folders) > 1
+    headings = ["claim of the paper", "section"]
+    lines: dict[str, list[str]] = {}
+    tested = set()
     for folder in folders:
-        for row in read_json(folder / "claims.json")["claims"]:
-            verdicts.setdefault(row["id"], {})[folder, row["setting"]] = row
-            if row["verdict"] in SIGNS and (folder, row["setting"]) not in tested:
-                tested.append((folder, row["setting"]))
-    columns = [column for column in tested if column[1]]
-    lines = []
-    for found in verdicts.values():
-        cells = [_verdict(found.get(column)) for column in columns]
-        for folder in folders:
-            everywhere = found.get((folder, ""))
-            if everywhere and everywhere["verdict"] in SIGNS:
-                own, *others = (index for index, column in enumerate(columns) if column[0] == folder)
-                cells[own] = f"all together: {_verdict(everywhere)}"
-                for index in others:
-                    cells[index] = ""
-        first = next(iter(found.values()))
-        if len(folders) == 1 or any(row["verdict"] in SIGNS for row in found.values()):
-            lines.append([first["claim"].removesuffix("."), first["section"], *cells])
-    headings = [setting if len(folders) == 1 else f"{setting}, {folder}" for folder, setting in columns]
-    return _table(["claim of the paper", "section", *headings], lines)
+        rows = read_json(folder / "claims.json")["claims"]
+        tests = [row for row in rows if row["verdict"] in SIGNS]
+        tested |= {row["id"] for row in tests}
+        settings = list(dict.fromkeys(row["setting"] for row in tests if row["setting"]))
+        headings += [f"{setting}, {folder}" if several else setting for setting in settings]
+        for claim, group in groupby(rows, key=lambda row: row["id"]):
+            verdicts = {row["setting"]: row for row in group}
+            first = next(iter(verdicts.values()))
+            line = lines.setdefault(claim, [first["claim"].removesuffix("."), first["section"]])
+            line += _verdicts(verdicts, settings)
+    return _table(headings, [line for claim, line in lines.items() if claim in tested or not several])
 
 
 VIEWS: dict[str, Callable[..., list[str]]] = {
@@ -160,6 +152,14 @@ def _interval(row: Row, digits: int = 1) -> str:
 def _points(row: Row) -> str:
     difference, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("difference", "low", "high"))
     return f"{row['method']} {difference} [{low}, {high}]"
+
+
+def _verdicts(verdicts: dict[str, Row], settings: list[str]) -> list[str]:
+    """A cell for each setting; what is judged over all of them stands in the first."""
+    everywhere = verdicts.get("")
+    if everywhere and everywhere["verdict"] in SIGNS:
+        return [f"all together: {_verdict(everywhere)}", *[""] * (len(settings) - 1)]
+    return [_verdict(verdicts.get(setting)) for setting in settings]
 
 
 def _verdict(row: Row | None) -> str:
