@@ -57,6 +57,12 @@ def test_a_cut_takes_every_index_once_longest_first_within_the_budget(lengths: l
         assert not following or longest * (len(batch) + 1) > tokens  # none is smaller than it has to be
 
 
+def test_a_pass_is_no_larger_than_the_cache_nor_than_memory() -> None:
+    assert list(map(len, Budget(100, cached=30).passes([10] * 7))) == [3, 3, 1]
+    assert list(map(len, Budget(20, cached=30).passes([10] * 4))) == [2, 2]
+    assert list(map(len, Budget(100, cached=30).micro_batches([10] * 7))) == [7]
+
+
 def out_of_memory() -> None:
     raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 

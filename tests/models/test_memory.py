@@ -68,6 +68,14 @@ def test_the_budget_is_a_whole_batch_or_a_power_of_two_that_fits(monkeypatch: py
     assert memory.budget(SMALL, hparams_with(micro_batch=77), "models.mine") == 77
 
 
+@pytest.mark.parametrize(("hidden", "tokens"), [(16, 32768), (40, 8192), (64, 8192), (384, 1024), (768, 512)])
+def test_a_cpu_reads_in_passes_that_its_cache_holds(monkeypatch: pytest.MonkeyPatch, hidden: int, tokens: int) -> None:
+    monkeypatch.setattr(hardware, "device", lambda: torch.device("cpu"))
+    assert memory.cached(hidden) == tokens
+    monkeypatch.setattr(hardware, "device", lambda: torch.device("cuda"))
+    assert memory.cached(hidden) > 10**9
+
+
 def test_a_model_too_large_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardware, "memory", lambda: 8 * GIB)
     with pytest.raises(UserError) as error:

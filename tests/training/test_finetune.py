@@ -20,7 +20,7 @@ from w2s.core import files
 from w2s.core.determinism import generator
 from w2s.core.errors import UserError
 from w2s.methods.losses.confidence import confidence
-from w2s.models import hardware, heads
+from w2s.models import hardware, heads, memory
 from w2s.models.heads import Head, ScalarHead
 from w2s.settings import setting_class
 from w2s.settings.base import Examples, LossFunction, Setting
@@ -161,7 +161,13 @@ def predicted(folder: Path) -> np.ndarray:
 @pytest.mark.parametrize("name", ["embedded_folder", "gpt2_folder"])
 @pytest.mark.parametrize("setting", BINARY)
 def test_a_batch_may_be_cut_into_any_parts(
-    run: Run, tmp_path: Path, request: pytest.FixtureRequest, name: str, loss: LossFunction | None, setting: str
+    run: Run,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    loss: LossFunction | None,
+    setting: str,
 ) -> None:
     """To rounding: rows of other lengths in a matrix product may differ in fp32's last bits, and Adam amplifies it."""
     folder = request.getfixturevalue(name)
@@ -172,6 +178,9 @@ def test_a_batch_may_be_cut_into_any_parts(
         model = run(f"by {tokens}", folder, loss, setting=setting, micro_batch=tokens)
         assert model.budget.tokens == tokens
         np.testing.assert_allclose(predicted(tmp_path / f"by {tokens}"), expected, rtol=1e-4)
+    monkeypatch.setattr(memory, "cached", lambda hidden: 70)
+    run("in passes", folder, loss, setting=setting)
+    np.testing.assert_allclose(predicted(tmp_path / "in passes"), expected, rtol=1e-4)
 
 
 @pytest.mark.slow

@@ -71,10 +71,14 @@ def longest_first(lengths: Sequence[int]) -> list[int]:
 
 
 class Budget:
-    """Padded tokens that one forward pass may take; halved for good whenever memory runs out."""
+    """Padded tokens that one forward pass may take; halved for good whenever memory runs out.
 
-    def __init__(self, tokens: int) -> None:
+    `tokens` are what memory holds, `cached` what a processor is fastest at (`memory.cached`).
+    """
+
+    def __init__(self, tokens: int, cached: int = sys.maxsize) -> None:
         self.tokens = tokens
+        self.cached = cached
         # Of the last call of `micro_batches`: its largest batch in padded tokens, and whether all held one sequence.
         self.largest = tokens
         self.single = False
@@ -85,14 +89,21 @@ class Budget:
     def load_state_dict(self, state: dict[str, int]) -> None:
         self.tokens = state["tokens"]
 
-    def micro_batches(self, lengths: Sequence[int], chosen: Sequence[int] | None = None) -> list[list[int]]:
+    def passes(self, lengths: Sequence[int], chosen: Sequence[int] | None = None) -> list[list[int]]:
+        """`micro_batches` of which nothing is kept for a backward pass, or which memory holds together anyway."""
+        return self.micro_batches(lengths, chosen, self.cached)
+
+    def micro_batches(
+        self, lengths: Sequence[int], chosen: Sequence[int] | None = None, most: int = sys.maxsize
+    ) -> list[list[int]]:
         """Indices of sequences of these `lengths` (tokens), each once, longest first, in batches within the budget.
 
-        All indices, or the `chosen` ones. A batch holds at least one sequence, however long.
+        All indices, or the `chosen` ones. A batch holds at least one sequence, however long, and at most `most` tokens.
         """
+        limit = min(self.tokens, most)
         batches: list[list[int]] = []
         for index in longest_first(lengths) if chosen is None else chosen:
-            if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > self.tokens:
+            if not batches or lengths[batches[-1][0]] * (len(batches[-1]) + 1) > limit:
                 batches.append([])
             batches[-1].append(index)
         self.largest = max((lengths[batch[0]] * len(batch) for batch in batches), default=0)

@@ -58,7 +58,7 @@ class Head(nn.Module):
             layers=text_config.num_hidden_layers,
             vocabulary=0 if body.get_output_embeddings() is None else text_config.vocab_size,
         )
-        self.budget = Budget(memory.budget(size, hparams, str(folder)))
+        self.budget = Budget(memory.budget(size, hparams, str(folder)), memory.cached(size.hidden))
         self.to(hardware.device())
 
     @property

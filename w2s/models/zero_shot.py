@@ -40,7 +40,7 @@ def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune
     frozen = hparams.model_copy(update={"tune": "head"})
     # Nothing is kept for a backward pass, so depth does not count.
     size = memory.Size(parameters, trainable=0, hidden=width(model.config), layers=1)
-    budget = Budget(memory.budget(size, frozen, str(base)))
+    budget = Budget(memory.budget(size, frozen, str(base)), memory.cached(size.hidden))
 
     answers = first_tokens(tokenizer, words)
     behind = _tokens_behind(tokenizer)
@@ -54,7 +54,7 @@ def next_words(base: Path, texts: list[str], words: list[str], hparams: Finetune
     scores = np.empty((len(texts), len(words)))
 
     def attempt() -> None:
-        for batch in budget.micro_batches([len(item) for item in items]):
+        for batch in budget.passes([len(item) for item in items]):
             ids, mask = pad_batch([items[index] for index in batch], padding(tokenizer, model.config), model.device)
             rows = torch.arange(len(batch), device=model.device)
             places = torch.tensor([asked[index] for index in batch], device=model.device)

@@ -107,14 +107,14 @@ class Setting(ABC):
 
     @compute
     def map_batches(self, function: Callable[..., np.ndarray], model: Any, items: Sequence[Item]) -> list[Any]:
-        """`function(model, batch)` for every item, in batches that the model's memory budget allows."""
+        """`function(model, batch)` for every item, in the passes that the model's budget makes."""
         model.eval()
         lengths = [self.length(item) for item in items]
         own = collective.dealt(longest_first(lengths))
         results: dict[int, Any] = {}
 
         def attempt() -> None:
-            for batch in model.budget.micro_batches(lengths, own):
+            for batch in model.budget.passes(lengths, own):
                 with torch.no_grad(), self.autocast():
                     found = function(model, [items[index] for index in batch])
                 results.update(zip(batch, found, strict=True))

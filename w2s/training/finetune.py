@@ -162,29 +162,30 @@ def _update(
         with setting.autocast():
             return setting.outputs(model, [items[index] for index in indices])
 
-    def read() -> torch.Tensor:
-        micro_batches = model.budget.micro_batches(lengths, own)
-        # Of a single micro-batch the graph is kept, and it need not be read twice.
-        with torch.set_grad_enabled(len(micro_batches) == 1):
-            return torch.cat([outputs_of(micro_batch) for micro_batch in micro_batches])
+    def read() -> list[torch.Tensor]:
+        # What memory holds in one micro-batch keeps its graphs, and need not be read twice.
+        keep = len(model.budget.micro_batches(lengths, own)) == 1
+        with torch.set_grad_enabled(keep):
+            return [outputs_of(indices) for indices in model.budget.passes(lengths, own)]
 
     def carry_back() -> None:
-        if graph:
-            graph.pop().backward(slopes)
-            return
-        micro_batches = model.budget.micro_batches(lengths, own)
-        slices = slopes.split([len(micro_batch) for micro_batch in micro_batches])
-        for micro_batch, slope in zip(micro_batches, slices, strict=True):
-            outputs_of(micro_batch).backward(slope)
+        parts = [*graphs] or map(outputs_of, model.budget.micro_batches(lengths, own))
+        # Used up, even if memory runs out now.
+        graphs.clear()
+        rest = slopes
+        for part in parts:
+            part.backward(rest[: len(part)])
+            rest = rest[len(part) :]
 
-    own_outputs = affordable(read)
-    graph = [own_outputs] if own_outputs.requires_grad else []
-    outputs = collective.collected(own_outputs.detach(), len(items)).requires_grad_()
+    parts_read = affordable(read)
+    graphs = [part for part in parts_read if part.requires_grad]
+    own_outputs = torch.cat(parts_read).detach()
+    outputs = collective.collected(own_outputs, len(items)).requires_grad_()
     labels = targets[order].to(hardware.device())
     value = loss(outputs, labels, progress)
     (all_slopes,) = torch.autograd.grad(value, outputs)
     slopes = collective.dealt(all_slopes) if collective.dealt(order) else torch.zeros_like(all_slopes[:1])
-    del own_outputs
+    del parts_read
     affordable(carry_back)
     collective.add_up(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
     return {"loss": value.item(), "accuracy": setting.is_correct(outputs, labels).float().mean().item()}

@@ -220,7 +220,7 @@ class Bench:
         repeats = hparams.gradient_checkpointing + (batch > budget)
         learning = min(budget, batch) * memory.per_token(hidden, layers, hparams)
         # A layer at a time.
-        reading = min(budget, test) * memory.per_token(hidden, 1, hparams)
+        reading = min(budget, memory.cached(hidden), test) * memory.per_token(hidden, 1, hparams)
         return FinetuningSpeed(
             parameters=parameters,
             tokens=sum(lengths) / len(lengths),
