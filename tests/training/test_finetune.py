@@ -319,6 +319,27 @@ def test_running_out_of_memory_halves_the_parts_and_ends_with_the_same_update(
             torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * largest + 1e-7)
 
 
+def test_passes_of_one_text_whose_graphs_memory_does_not_hold_together(
+    embedded_folder: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pass could be smaller, but fewer graphs may be kept."""
+    setting = tiny_setting(embedded_folder, "classification", snapshots=1, epochs=1, batch_size=60)
+    _, expected, _ = gradients(setting, data, lambda *_: False)
+    monkeypatch.setattr(memory, "cached", lambda hidden: 1)
+    calls: list[bool] = []
+
+    def late(_: Head, __: torch.Tensor) -> bool:
+        calls.append(torch.is_grad_enabled())
+        return len(calls) == 20
+
+    _, found, sizes = gradients(setting, data, late)
+    assert calls[:20] == [True] * 20
+    assert calls[20:80] == [False] * 60
+    assert len(sizes) == 60 + 2
+    for name, gradient in expected.items():
+        torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-5 * float(gradient.abs().max()))
+
+
 def test_a_run_out_of_memory_goes_on_and_says_so(
     run: Run, tmp_path: Path, gpt2_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -90,7 +90,7 @@ class Budget:
         self.tokens = state["tokens"]
 
     def passes(self, lengths: Sequence[int], chosen: Sequence[int] | None = None) -> list[list[int]]:
-        """`micro_batches` of which nothing is kept for a backward pass, or which memory holds together anyway."""
+        """`micro_batches` cut to `cached`, where no backward pass follows or memory holds all graphs together."""
         return self.micro_batches(lengths, chosen, self.cached)
 
     def micro_batches(
@@ -98,7 +98,8 @@ class Budget:
     ) -> list[list[int]]:
         """Indices of sequences of these `lengths` (tokens), each once, longest first, in batches within the budget.
 
-        All indices, or the `chosen` ones. A batch holds at least one sequence, however long, and at most `most` tokens.
+        All indices, or the `chosen` ones; no batch of more than `most` tokens, either. A batch holds at least one
+        sequence, however long.
         """
         limit = min(self.tokens, most)
         batches: list[list[int]] = []

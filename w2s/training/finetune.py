@@ -163,10 +163,12 @@ def _update(
             return setting.outputs(model, [items[index] for index in indices])
 
     def read() -> list[torch.Tensor]:
-        # What memory holds in one micro-batch keeps its graphs, and need not be read twice.
+        passes = model.budget.passes(lengths, own)
+        # What memory holds in one micro-batch keeps its graphs, and need not be read twice. Asked last: where memory
+        # runs out, the budget is halved by what is held together, not by the passes that it was read in.
         keep = len(model.budget.micro_batches(lengths, own)) == 1
         with torch.set_grad_enabled(keep):
-            return [outputs_of(indices) for indices in model.budget.passes(lengths, own)]
+            return [outputs_of(indices) for indices in passes]
 
     def carry_back() -> None:
         parts = [*graphs] or map(outputs_of, model.budget.micro_batches(lengths, own))
