@@ -8,7 +8,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from transformers import AutoModel, BloomConfig, GPTBigCodeConfig, ModernBertConfig, OPTConfig
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BloomConfig,
+    GPT2Config,
+    GPTBigCodeConfig,
+    ModernBertConfig,
+    OPTConfig,
+    PretrainedConfig,
+    XLNetConfig,
+)
 
 from tests.conftest import HPARAMS, hparams_with
 from w2s.core.determinism import generator
@@ -67,14 +77,27 @@ def test_more_padding_changes_nothing(checkpoint: Path, amount: int) -> None:
     assert model(*wider).tolist() == pytest.approx(model(ids, mask).tolist(), abs=1e-5)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("amount", [0, 1, 7, 20])
-def test_padding_may_be_on_the_left_of_an_embedded_rung(embedded_folder: Path, amount: int) -> None:
-    model, sequences = tuned(embedded_folder), encoded(embedded_folder)
-    width = max(map(len, sequences)) + amount
-    ids = torch.tensor([[sequence[-1]] * (width - len(sequence)) + sequence for sequence in sequences])
-    mask = torch.tensor([[0] * (width - len(sequence)) + [1] * len(sequence) for sequence in sequences])
-    assert model(ids, mask).tolist() == pytest.approx([by_hand(model, each) for each in sequences], abs=1e-5)
+@pytest.mark.parametrize(
+    ("config", "masks"),
+    [
+        (GPT2Config(n_embd=16, n_layer=1, n_head=2, vocab_size=50), []),
+        (XLNetConfig(d_model=16, n_layer=1, n_head=2, d_inner=32, vocab_size=50), [(2, 4)]),  # causal by name only
+        (BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, vocab_size=50), [(2, 4)]),
+    ],
+)
+def test_a_mask_is_left_out_just_where_no_text_sees_what_follows_it(
+    tmp_path: Path, config: PretrainedConfig, masks: list[tuple[int, int]]
+) -> None:
+    AutoModel.from_config(config).save_pretrained(tmp_path)
+    model, seen = load_base(tmp_path).eval(), []
+    torch.nn.init.normal_(model.head.weight, generator=torch.Generator().manual_seed(0))
+    model.body.register_forward_pre_hook(
+        lambda _, __, inputs: seen.append(inputs.get("attention_mask")), with_kwargs=True
+    )
+    together = model(*pad_batch([[5, 6, 7, 8], [9, 4]], 0))
+    assert [tuple(mask.shape) for mask in seen if mask is not None] == masks
+    alone = torch.cat([model(*pad_batch([text], 0)) for text in ([5, 6, 7, 8], [9, 4])])
+    assert together.tolist() == pytest.approx(alone.tolist(), abs=1e-5)
 
 
 def test_a_fresh_head_is_undecided(checkpoint: Path) -> None:

@@ -212,7 +212,7 @@ def test_what_is_learnt_and_read_is_what_stages_learn_and_read(
     monkeypatch.setattr(Setting, "write_features", lambda *_: None)
     reading(Setting, "predict", lambda _, model, items: len(items) if model.tune != "head" or not model.head else 0)
     # Where the head alone learns.
-    reading(heads, "text_state", lambda body, ids, _: len(ids) * (not any(w.requires_grad for w in body.parameters())))
+    reading(heads, "text_state", lambda body, ids, *_: len(ids) * (not any(w.requires_grad for w in body.parameters())))
     for kind in (Classification, Preference):
         reading(kind, "zero_shot", lambda _, inputs, lead="": len(inputs) * (1 + lead.count("\n\n")))
 

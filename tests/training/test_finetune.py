@@ -347,10 +347,10 @@ def test_a_run_out_of_memory_goes_on_and_says_so(
     run("ample", gpt2_folder)
     read = heads.text_state
 
-    def small(body: nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def small(body: nn.Module, ids: torch.Tensor, *options: object) -> torch.Tensor:
         if ids.numel() > 50:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return read(body, ids, mask)
+        return read(body, ids, *options)
 
     monkeypatch.setattr(heads, "text_state", small)
     run("scarce", gpt2_folder)

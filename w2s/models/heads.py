@@ -160,6 +160,7 @@ class ScalarHead(Head):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         super().__init__(without_pooler(body), hparams, rng, folder, head)
+        self.is_causal = is_causal(self.body)
         # None where the body learns.
         self.feature_cache = FeatureCache() if hparams.tune == "head" else None
 
@@ -168,10 +169,7 @@ class ScalarHead(Head):
         return super().remembers() | ({} if self.feature_cache is None else {"features": self.feature_cache})
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """Token ids and mask, both [batch, length], to fp32 logits [batch]; padding is on the right.
-
-        For bodies with relative positions, the embedded ones among them, it may be on either side.
-        """
+        """Token ids and mask, both [batch, length], to fp32 logits [batch]; padding is on the right."""
         features = self.features(input_ids, attention_mask)
         with torch.autocast(features.device.type, enabled=False):
             return self.head(features.float()).squeeze(-1)
@@ -182,15 +180,16 @@ class ScalarHead(Head):
         Where only the head learns, the body is frozen: it reads each text once, and its features are kept.
         """
         if self.feature_cache is None:
-            return text_state(self.body, input_ids, attention_mask)
+            return text_state(self.body, input_ids, attention_mask, self.is_causal)
         rows = zip(input_ids.cpu(), attention_mask.bool().cpu(), strict=True)
         texts = [ids[real].numpy().tobytes() for ids, real in rows]
         new = {text: index for index, text in enumerate(texts) if text not in self.feature_cache}
         if new:
             rows_of_new = list(new.values())
             with torch.no_grad():
-                features = text_state(self.body, input_ids[rows_of_new], attention_mask[rows_of_new]).float().cpu()
-            self.feature_cache.update(zip(new, features, strict=True))
+                new_mask = attention_mask[rows_of_new]
+                features = text_state(self.body, input_ids[rows_of_new], new_mask, self.is_causal)
+            self.feature_cache.update(zip(new, features.float().cpu(), strict=True))
         return torch.stack([self.feature_cache[text] for text in texts]).to(input_ids.device)
 
 
@@ -210,13 +209,15 @@ class LanguageHead(Head):
         # A checkpoint's own configuration may sample, or punish repetition.
         body.generation_config = GenerationConfig()
         super().__init__(body, hparams, rng, folder)
+        self.is_causal = is_causal(self.body)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """Logits of the token after each of some positions, fp32 [batch, positions, vocabulary].
 
         Token ids and mask are [batch, length], padded on the right; `positions` int64 [positions].
         """
-        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "use_cache": False}
+        mask = None if self.is_causal else attention_mask
+        inputs = {"input_ids": input_ids, "attention_mask": mask, "use_cache": False}
         return self.body(**inputs, logits_to_keep=positions).logits.float()
 
     @torch.no_grad()
@@ -232,14 +233,28 @@ class LanguageHead(Head):
         return ids[:, input_ids.shape[1] :]
 
 
-def text_state(body: Any, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-    """A text's own hidden state [batch, hidden], of token ids and mask, both [batch, length].
+@torch.no_grad()
+def is_causal(body: Any) -> bool:
+    """Whether nothing that follows a token changes its state, tried on two texts.
+
+    Padding behind a text then needs no mask, without which attention has faster kernels.
+    """
+    if is_encoder(body.config):
+        return False
+    ids = torch.tensor([[0, 0], [0, 1]], device=body.device)
+    first, other = body(input_ids=ids, use_cache=False)[0][:, 0]
+    return torch.equal(first, other)
+
+
+def text_state(body: Any, input_ids: Tensor, attention_mask: Tensor, is_causal: bool) -> Tensor:
+    """A text's own hidden state [batch, hidden], of token ids and mask, both [batch, length], padded on the right.
 
     That is the last real token's, or an encoder's of the first real token.
     """
     encoder = is_encoder(body.config)
-    cache = {} if encoder else {"use_cache": False}
-    hidden = body(input_ids=input_ids, attention_mask=attention_mask, **cache).last_hidden_state
+    options = {} if encoder else {"use_cache": False}
+    mask = None if is_causal else attention_mask
+    hidden = body(input_ids=input_ids, attention_mask=mask, **options).last_hidden_state
     positions = torch.arange(attention_mask.shape[1], device=attention_mask.device)
     position = attention_mask.argmax(dim=1) if encoder else (attention_mask * positions).argmax(dim=1)
     return hidden[torch.arange(len(position), device=position.device), position]

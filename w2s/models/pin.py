@@ -35,7 +35,7 @@ from w2s.models.checkpoints import (
     width,
     without_pooler,
 )
-from w2s.models.heads import text_state
+from w2s.models.heads import is_causal, text_state
 
 DEPTH = 2
 # Tokens of the longest text that is tried: no table of positions is much longer. Without a limit nothing can overrun.
@@ -124,8 +124,9 @@ def _try(folder: Path, depth: int) -> None:
     pad = padding(tokenizer, config)
     body = _shallow(folder, config, depth)
     long, short = encode(tokenizer, [SENTENCE * context, "Yes"], context)
-    alone = [text_state(body, *pad_batch([text], pad)) for text in (long, short)]
-    together = text_state(body, *pad_batch([long, short], pad))
+    causal = is_causal(body)
+    alone = [text_state(body, *pad_batch([text], pad), causal) for text in (long, short)]
+    together = text_state(body, *pad_batch([long, short], pad), causal)
     if together.shape[1] != width(config):
         raise UnfitError(f"its hidden states are {together.shape[1]} wide, by its configuration {width(config)}")
     for one, batched in zip(torch.cat(alone), together, strict=True):
