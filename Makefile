@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite methods real check test stress lint lock
+.PHONY: reproduce suite confirmation methods real check test stress lint lock
 
 reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
@@ -20,7 +20,11 @@ suite: $(VENV)/installed  ## the paper's three settings; leaves its grid in para
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/suite.yaml
 	python -m w2s verdict
 
-methods: $(VENV)/installed  ## every method over five seeds; leaves its grid in params.yaml
+confirmation: $(VENV)/installed  ## the suite on ten other replicates; leaves its grid in params.yaml
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/confirmation.yaml
+	python -m w2s verdict
+
+methods: $(VENV)/installed  ## every method over ten replicates; leaves its grid in params.yaml
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/methods.yaml
 	python -m w2s verdict
 
