@@ -112,7 +112,7 @@ def test_pgr_is_undefined_with_its_reason() -> None:
     assert pgr(flat, flat, flat - 0.1, 0.05, 0.95).reason == "gap of −10.00 points is under 5"
     assert pgr(flat, flat, flat + 0.05, 0.05, 0.95).value == 0  # 0.85 − 0.80 < 0.05 in floating point
     unsure = constant([0.82, 0.86, 0.9])
-    assert pgr(flat, flat, unsure, 0.05, 0.95).reason == "gap is not clearly positive: interval [-0.039, 0.159]"
+    assert pgr(flat, flat, unsure, 0.05, 0.95).reason == "gap is not clearly positive: 6.00 [−3.94, 15.94] points"
 
 
 def test_a_value_that_a_seed_lacks_is_undefined_and_says_so() -> None:

@@ -1,9 +1,9 @@
 """Supervisors that are no models: their labels are made of a real supervisor's and of truth, for comparison only.
 
-`…-errors` is the truth with as many errors as a real supervisor makes, but other ones (paper, section E.2): if students
-forgave all errors alike, they would learn as much from these as from the supervisor itself. `true-labels-K` are the
-supervisor's own labels, K of them replaced by the truth: what would so many labels by experts be worth? An `ensemble`
-is made of several supervisors' labels and of no truth.
+`…-errors` is the truth with as many errors as a real supervisor makes, but other ones (paper, sections E.1 and E.2): if
+students forgave all errors alike, they would learn as much from these as from the supervisor itself. `true-labels-K`
+are the supervisor's own labels, K of them replaced by the truth: what would so many labels by experts be worth? An
+`ensemble` is made of several supervisors' labels and of no truth.
 """
 
 import re

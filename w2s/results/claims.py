@@ -160,6 +160,38 @@ def along_sizes(tasks: Tasks, metric: str) -> Effects:
     return rises
 
 
+def equally_many_errors(tasks: Tasks) -> Iterator[dict[str, Array]]:
+    """For each student model, its accuracy after naive finetuning on each of the labels with as many errors.
+
+    First on those of the supervisor that the others are made of, rounded as theirs are; without them, none.
+    """
+    for task in tasks:
+        block = task.grid.block
+        errors = [name for name in block.simulated.weak if name.endswith("-errors")]
+        rounded = [*only("harden")(task), *naive(task)]
+        for weak, strong, method in product(block.simulated.of[:1], block.strong, naive(task)):
+            own = [ModelKey("student", weak, strong, of_rounded) for of_rounded in rounded]
+            simulated = [ModelKey("student", name, strong, method) for name in errors]
+            present = [key for key in own if key in task.metrics][:1]
+            if present:
+                present += [key for key in simulated if key in task.metrics]
+                yield {key.weak: task.metrics[key]["accuracy"] for key in present}
+
+
+def best_minus_worst(accuracies: Array) -> Array:
+    """Of [n, seeds, 1 + COLUMNS], in each seed the one that is best on average over the other seeds − the worst.
+
+    NaN where there is one seed.
+    """
+    values = accuracies[..., 0]
+    others = values.sum(axis=1, keepdims=True) - values
+    seeds = np.arange(values.shape[1])
+    if len(seeds) == 1:
+        return np.full_like(accuracies[0], np.nan)
+    best, worst = (accuracies[chosen, seeds] for chosen in (others.argmax(axis=0), others.argmin(axis=0)))
+    return best - worst
+
+
 # The claims
 
 
@@ -264,24 +296,36 @@ def larger_students_repeat_fewer_errors(tasks: Tasks) -> Effects:
     return [-rise for rise in along_sizes(tasks, "agreement_wrong")]
 
 
-@claim("E.2", *ALL_SETTINGS, needs="naive students of random-errors (`simulated`) and of the supervisor it is made of")
+@claim("E.1", *ALL_SETTINGS, needs="naive students of random-errors (`simulated`) and of the supervisor it is made of")
 def random_errors_are_forgiven_more(tasks: Tasks) -> Effects:
-    """Random errors in labels are forgiven more than as many errors of a weak model.
+    """Random errors in labels, which no student can simulate, are forgiven more than as many errors of a weak model.
 
     Accuracy of the naive student of random-errors − that of the student of the supervisor they simulate, trained on
     its labels rounded (by a method that only rounds them; naive where the grid has none).
     """
     effects = []
-    for task in tasks:
-        block = task.grid.block
-        rounded = [*only("harden")(task), *naive(task)]
-        for weak, strong, method in product(block.simulated.of[:1], block.strong, naive(task)):
-            noisy = ModelKey("student", "random-errors", strong, method)
-            own = [ModelKey("student", weak, strong, method) for method in rounded]
-            present = [key for key in own if key in task.metrics]
-            if noisy in task.metrics and present:
-                effects.append(task.metrics[noisy]["accuracy"] - task.metrics[present[0]]["accuracy"])
+    for accuracies in equally_many_errors(tasks):
+        if "random-errors" in accuracies:
+            own, *_ = accuracies.values()
+            effects.append(accuracies["random-errors"] - own)
     return effects
+
+
+@claim(
+    "E.2",
+    *ALL_SETTINGS,
+    needs="naive students of two simulated …-errors and of the supervisor that these are made of",
+    unless="which labels are best is chosen on other seeds, and there are none",
+)
+def placement_of_errors_matters(tasks: Tasks) -> Effects:
+    """Of labels with equally many errors, students generalize differently by where the errors are.
+
+    Accuracy of the naive student of the best labels − that of the worst, among the supervisor's own, rounded, and the
+    simulated ones with as many errors. Which these are is chosen on the other seeds, so that luck in choosing is no
+    effect.
+    """
+    found = [np.stack([*accuracies.values()]) for accuracies in equally_many_errors(tasks) if len(accuracies) > 2]
+    return [best_minus_worst(accuracies) for accuracies in found]
 
 
 @claim(

@@ -27,11 +27,10 @@ def pgr(student: Array, supervisor: Array, ceiling: Array, smallest_gap: float, 
     if observed.value is None or observed.low is None or observed.high is None:
         return observed
     if observed.value < smallest_gap - 1e-9:  # 0.95 − 0.90 < 0.05 in floating point
-        points = f"{100 * observed.value:.2f}".replace("-", "−")
-        return Estimate(None, reason=f"gap of {points} points is under {100 * smallest_gap:g}")
+        return Estimate(None, reason=f"gap of {_points(observed.value)} points is under {100 * smallest_gap:g}")
     if observed.low <= 0:
-        reason = f"gap is not clearly positive: interval [{observed.low:.3f}, {observed.high:.3f}]"
-        return Estimate(None, reason=reason)
+        within = f"{_points(observed.value)} [{_points(observed.low)}, {_points(observed.high)}] points"
+        return Estimate(None, reason=f"gap is not clearly positive: {within}")
     # Where (gain − ρ · gap)² = t² · variance(gain − ρ · gap): a quadratic equation, a · ρ² − 2 · b · ρ + c = 0.
     mean_gain = float(gain[:, 0].mean())
     mean_gap = observed.value
@@ -43,6 +42,10 @@ def pgr(student: Array, supervisor: Array, ceiling: Array, smallest_gap: float, 
     c = mean_gain**2 - squared * variance(gain)[0]
     half = np.sqrt(np.maximum(b**2 - a * c, 0))
     return Estimate(mean_gain / mean_gap, float((b - half) / a), float((b + half) / a))
+
+
+def _points(difference: float) -> str:
+    return f"{100 * difference:.2f}".replace("-", "−")
 
 
 def linearised(student: Array, supervisor: Array, ceiling: Array) -> Array:
