@@ -1,5 +1,6 @@
 """The command line: one entry for `w2s` and `python -m w2s`, and faults of a user in one line."""
 
+import signal
 import subprocess
 import sys
 import tomllib
@@ -48,3 +49,15 @@ def test_a_users_fault_is_one_line_and_exit_code_1(
     assert err.startswith("error: ")
     assert err.count("\n") == 1
     assert not out
+
+
+def test_a_reader_that_has_gone_is_no_fault() -> None:
+    """As `w2s claims | head -1` is."""
+    program = [sys.executable, "-m", "w2s", "claims"]
+    root = PYPROJECT.parent
+    with subprocess.Popen(program, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 128 + signal.SIGPIPE

@@ -1,6 +1,7 @@
 """Commands beside DVC's own: `w2s <command>`, or `python -m w2s <command>`."""
 
 import argparse
+import os
 import signal
 import sys
 from pathlib import Path
@@ -17,13 +18,19 @@ def main() -> int:
     arguments = _parser().parse_args()
     sys.path.insert(0, str(Path.cwd()))  # for stages/, which is in no package; `python -m` does so, the script not
     try:
-        return ends_in_one_line(lambda: arguments.run(arguments))
+        code = ends_in_one_line(lambda: arguments.run(arguments))
+        sys.stdout.flush()
+        return code
     except Stopped as stop:
         print(stop, file=sys.stderr)
         return stop.code
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Who read the output is gone, say `head`; what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _parser() -> argparse.ArgumentParser:

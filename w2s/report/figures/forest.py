@@ -23,7 +23,8 @@ Look = Callable[[Row], dict[str, Any]]
 
 ROW_HEIGHT = 0.2  # inches
 HEADING = 1.5  # rows that a pair takes besides those of its methods
-FAR = 6  # interquartile ranges from the quartiles, beyond which a difference is an arrow
+FAR = 6  # interquartile ranges from the quartiles, beyond which a difference may be an arrow
+SQUEEZED = 6  # it is one if the axis would else be longer by this factor
 PLAIN = {"facecolor": "white", "edgecolor": "none", "pad": 1}
 
 
@@ -125,6 +126,8 @@ def differences(
     first, _, third = quantiles(ends, method="inclusive")
     far = FAR * max(0.01, third - first)
     near = [end for end in ends if min(0, first - far) <= end <= max(0, third + far)]
+    if ends[-1] - ends[0] <= SQUEEZED * (near[-1] - near[0]):
+        near = ends
     room = max(0.01, 0.05 * (near[-1] - near[0]))
     limits = (near[0] - room, near[-1] + room)
     drawn = forest(title, grid, rows, limits=limits, label=label, legend=legend, notes=notes, bands=bands)

@@ -23,6 +23,7 @@ WIDTH = 10.0  # inches; shown 1,100 pixels wide, 10 pt text is then read at 15 p
 GAP = 0.88  # inches between rows of panels: for titles and tick labels
 PANEL_HEIGHTS = {1: 3.5, 2: 2.6, 3: 2.0}  # inches, by the number of columns
 SMALLEST_HEIGHT = 1.75  # with more columns
+BETWEEN = 0.42  # inches between panels of a row
 
 
 def panels(
@@ -49,7 +50,7 @@ def panels(
     header = 0.74 + 0.22 * math.ceil(len(legend) / legend_columns)
     bottom = 0.6
     right = 0.28
-    between = left if len(groups[0][0]) <= shared else 0.42
+    between = left if len(groups[0][0]) <= shared else BETWEEN
     height = header + sum(row_heights) + (len(rows) - 1) * GAP + bottom
     figure = Figure(figsize=(WIDTH, height))
     figure.text(0.006, 1 - 0.08 / height, title, fontsize=14, weight="bold", va="top")
@@ -135,14 +136,16 @@ def size_axis(axes: Axes, grid: ReportGrid, models: list[str]) -> None:
     ordered = sorted(models, key=grid.size.__getitem__)
     low = math.log(grid.size[ordered[0]])
     high = math.log(grid.size[ordered[-1]])
-    margin = 0.06 * (high - low) or 0.5
     inches = axes.get_position().width * WIDTH
     short = max(map(len, ordered)) <= 16
+    texts = [f"{model}\n{human(grid.size[model])}" if short else human(grid.size[model]) for model in ordered]
+    halves = [0.045 * max(map(len, text.split("\n"))) for text in texts]
+    # The outer labels may stick out by half of what lies between two panels.
+    outer = max(0.0, halves[0] - BETWEEN / 2, halves[-1] - BETWEEN / 2)
+    margin = max(0.06, outer / (inches - 2 * outer)) * (high - low) or 0.5
     labels = []
     end = -math.inf
-    for model in ordered:
-        label = f"{model}\n{human(grid.size[model])}" if short else human(grid.size[model])
-        half = 0.045 * max(map(len, label.split("\n")))
+    for model, label, half in zip(ordered, texts, halves, strict=True):
         centre = (math.log(grid.size[model]) - low + margin) / (high - low + 2 * margin) * inches
         fits = centre - half > end + 0.08
         labels.append(label if fits else "")
