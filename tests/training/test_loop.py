@@ -120,14 +120,12 @@ def curve(live: Path, name: str) -> dict[int, float]:
 
 
 def test_curves_are_logged(tmp_path: Path) -> None:
-    for name, log_every in (("each", 1), ("some", 5)):
-        model = layer()
-        train(model, toward(model, TARGET), schedule(), live=tmp_path / name, name="toy", log_every=log_every)
-    losses = curve(tmp_path / "each", "loss")
+    model = layer()
+    train(model, toward(model, TARGET), schedule(), live=tmp_path, name="toy")
+    losses = curve(tmp_path, "loss")
     assert list(losses) == list(range(1, 11))
     assert losses[10] != losses[1]
-    assert curve(tmp_path / "some", "loss") == {step: losses[step] for step in (5, 10)}
-    rates = curve(tmp_path / "each", "learning_rate")
+    rates = curve(tmp_path, "learning_rate")
     assert rates == pytest.approx({step: 0.1 * schedule().rate(step - 1) for step in range(1, 11)})
 
 
@@ -139,10 +137,40 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path, value: float) -
         model.weight.sum().backward()
         return {"loss": value if progress >= 0.3 else 1.0}
 
+    taken: list[int] = []
+
+    def snapshot(step: int) -> dict[str, float]:
+        taken.append(step)
+        return {}
+
     with pytest.raises(UserError) as error:
-        train(model, iter([update] * 10), schedule(), live=tmp_path, name="student xs→l naive")
+        train(
+            model,
+            iter([update] * 10),
+            schedule(),
+            **{"live": tmp_path, "name": "student xs→l naive", "snapshot": snapshot, "snapshots": 5},
+        )
     assert str(error.value) == f"student xs→l naive: the loss is {value} at update 4; try a smaller learning_rate"
-    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    assert taken == [2]
+
+
+@pytest.mark.parametrize("steps", [5, 16, 40])
+def test_a_loss_on_a_device_is_read_later_and_logged_all_the_same(tmp_path: Path, steps: int) -> None:
+    """In any order of reading: the curves of tensors are those of numbers, and each comes once."""
+
+    def number(progress: float) -> Metrics:
+        return {"loss": 1 / 3 + progress}
+
+    def tensor(progress: float) -> Metrics:
+        return {"loss": torch.tensor(1 / 3 + progress, dtype=torch.float64)}
+
+    curves = []
+    for name, update in (("number", number), ("tensor", tensor)):
+        live = tmp_path / name
+        train(layer(), iter([update] * steps), schedule(steps=steps), live=live, name=name)
+        curves.append(curve(live, "loss"))
+    assert curves[0] == curves[1]
+    assert list(curves[0]) == list(range(1, steps + 1))
 
 
 def test_what_is_frozen_stays_and_takes_no_part_in_the_norm(tmp_path: Path) -> None:

@@ -1,1 +1,1 @@
-"""The one loop that trains everything, and finetuning with it."""
+"""The one loop that finetunes everything, and what goes on in it."""
