@@ -28,9 +28,13 @@ def main() -> int:
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Who read the output is gone, say `head`; what is left of it goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # Who read the output is gone, say `head`; what is left of it goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
+        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,5 +1,6 @@
 """Pretrained models in the two forms in which they are finetuned: with a scalar head, or with their own over words."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -25,6 +26,11 @@ from w2s.models.checkpoints import MissingHeadError, damaged, is_encoder, opened
 
 HEAD = "head.safetensors"
 TUNED = "tuned.safetensors"
+
+# GPT-2 warns of padding without a mask; `is_causal` says where none is needed.
+logging.getLogger("transformers.modeling_utils").addFilter(
+    lambda record: "passing in an `attention_mask`" not in record.getMessage()
+)
 
 
 class Head(nn.Module):

@@ -124,14 +124,17 @@ def _try(folder: Path, depth: int) -> None:
     pad = padding(tokenizer, config)
     body = _shallow(folder, config, depth)
     long, short = encode(tokenizer, [SENTENCE * context, "Yes"], context)
-    causal = is_causal(body)
-    alone = [text_state(body, *pad_batch([text], pad), causal) for text in (long, short)]
-    together = text_state(body, *pad_batch([long, short], pad), causal)
-    if together.shape[1] != width(config):
-        raise UnfitError(f"its hidden states are {together.shape[1]} wide, by its configuration {width(config)}")
-    for one, batched in zip(torch.cat(alone), together, strict=True):
-        if not torch.allclose(one, batched, rtol=1e-3, atol=1e-3 * float(one.abs().max())):
-            raise UnfitError("what it makes of a text depends on padding, and so on the texts that it is batched with")
+    alone = torch.cat([text_state(body, *pad_batch([text], pad), is_causal=False) for text in (long, short)])
+    # With a mask, and as heads read causal models, without.
+    for causal in {False, is_causal(body)}:
+        together = text_state(body, *pad_batch([long, short], pad), causal)
+        if together.shape[1] != width(config):
+            raise UnfitError(f"its hidden states are {together.shape[1]} wide, by its configuration {width(config)}")
+        for one, batched in zip(alone, together, strict=True):
+            if not torch.allclose(one, batched, rtol=1e-3, atol=1e-3 * float(one.abs().max())):
+                raise UnfitError(
+                    "what it makes of a text depends on padding, and so on the texts that it is batched with"
+                )
 
 
 def _shallow(folder: Path, config: PretrainedConfig, depth: int) -> PreTrainedModel:

@@ -91,7 +91,7 @@ class Snapshots:
         self.best_answers: np.ndarray | None = None
         self.best_weights: dict[str, torch.Tensor] = {}
 
-    def take(self, step: int) -> dict[str, float]:
+    def take(self, step: int) -> Metrics:
         """Predict the test inputs; what is returned is logged."""
         setting = self.job.setting
         answers = setting.predict(self.model, self.test_items)
@@ -190,4 +190,4 @@ def _update(
     del parts_read
     affordable(carry_back)
     collective.add_up(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
-    return {"loss": value.detach(), "accuracy": setting.is_correct(outputs, labels).float().mean()}
+    return {"loss": value.item(), "accuracy": setting.is_correct(outputs, labels).float().mean().item()}

@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import torch
 from dvclive import Live
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from w2s.core.determinism import prepare_torch
@@ -19,11 +19,9 @@ from w2s.core.params import Finetune
 from w2s.core.stopwatch import compute
 from w2s.training.state import Checkpoint, TrainState
 
-Metrics = dict[str, float | Tensor]  # what is logged, by name; tensors have one element
+Metrics = dict[str, float]  # what is logged, by name
 # Adds the gradient of one batch, given the fraction of training done, in [0, 1); what it returns is logged.
 Update = Callable[[float], Metrics]
-# Losses are read so many updates later, so that a GPU needs not wait for each: it works while the next ones are made.
-READ_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def train(
     *,
     live: Path,
     name: str,
-    snapshot: Callable[[int], dict[str, float]] | None = None,
+    snapshot: Callable[[int], Metrics] | None = None,
     snapshots: int = 0,
     checkpoint: Checkpoint | None = None,
 ) -> None:
@@ -74,8 +72,8 @@ def train(
 
     `updates` yields one function an optimizer update, which returns the mean `loss` among its metrics; those that were
     made before are passed over. `snapshot(step)` is called after `snapshots` evenly spaced updates, the last one among
-    them; what it returns is logged, too. Curves go to `live` by DVCLive. Raises `UserError` when the loss is not
-    finite, before anything that comes of it is predicted or saved.
+    them; what it returns is logged, too. Curves go to `live` by DVCLive. Raises `UserError` when the loss or the
+    gradient is not finite; the weights are then those of the last sound update.
     """
     prepare_torch(schedule.threads)
     named = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
@@ -100,23 +98,11 @@ def train(
         state.step = found.step
         state.curves = found.curves
     with Live(str(live), save_dvc_exp=False, dvcyaml=None) as log:
-        unread: list[tuple[int, Metrics]] = []
 
-        def draw(step: int, metrics: dict[str, float]) -> None:
+        def draw(step: int, metrics: Metrics) -> None:
             log.step = step
             for key, value in metrics.items():
                 log.log_metric(key, value)
-
-        def read() -> None:
-            for step, metrics in unread:
-                values = {key: float(value) for key, value in metrics.items()}
-                if not math.isfinite(values["loss"]):
-                    raise UserError(
-                        f"{name}: the loss is {values['loss']} at update {step}; try a smaller learning_rate"
-                    )
-                state.curves.append((step, values))
-                draw(step, values)
-            unread.clear()
 
         for point in state.curves:
             draw(*point)
@@ -127,19 +113,18 @@ def train(
             rate = schedule.learning_rate * schedule.rate(step)
             for group in optimizer.param_groups:
                 group["lr"] = rate
-            unread.append((step + 1, update(step / schedule.steps) | {"learning_rate": rate}))
-            torch.nn.utils.clip_grad_norm_(learning, schedule.clip)
+            metrics = update(step / schedule.steps)
+            gradient_norm = float(torch.nn.utils.clip_grad_norm_(learning, schedule.clip))
+            for what, value in (("loss", metrics["loss"]), ("norm of the gradient", gradient_norm)):
+                if not math.isfinite(value):
+                    raise UserError(f"{name}: the {what} is {value} at update {step + 1}; try a smaller learning_rate")
             optimizer.step()
             optimizer.zero_grad()
+            at_snapshot = snapshot(step + 1) if snapshot and step + 1 in due else {}
+            state.curves.append((step + 1, metrics | {"learning_rate": rate} | at_snapshot))
+            draw(*state.curves[-1])
             state.step = step + 1
             has_ended = state.step == schedule.steps
-            is_saved = checkpoint and checkpoint.is_due(state, has_ended)
-            if state.step in due or is_saved or has_ended or len(unread) == READ_EVERY:
-                read()
-            if snapshot and state.step in due:
-                at_snapshot = snapshot(state.step)
-                state.curves[-1][1].update(at_snapshot)
-                draw(state.step, at_snapshot)
-            if checkpoint and is_saved:
+            if checkpoint and checkpoint.is_due(state, has_ended):
                 state.optimizer = {} if has_ended else optimizer.state_dict()["state"]
                 checkpoint.save(state)

@@ -5,12 +5,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
-from w2s.core import files
+from w2s.core import files, ranks
 from w2s.core.determinism import generator
-from w2s.models import collective, hardware
+from w2s.models import collective
 from w2s.models.batches import encode, longest_first
 from w2s.models.heads import LanguageHead
 from w2s.settings.base import Setting
@@ -57,18 +54,17 @@ def _update(model: LanguageHead, setting: Setting, documents: list[list[int]], p
     own = collective.dealt(order) or order[:1]
     targets = sum(lengths) - len(documents) if collective.dealt(order) else math.inf
 
-    def attempt() -> Tensor:
-        total = torch.zeros((), device=hardware.device())
+    def attempt() -> float:
+        total = 0.0
         for micro_batch in model.budget.micro_batches(lengths, own):
             batch = [documents[index] for index in micro_batch]
             with setting.autocast():
                 loss = next_token(model.body, batch, setting.pad)
             share = loss * sum(len(document) - 1 for document in batch) / targets
             share.backward()
-            total += share.detach()
+            total += share.item()
         return total
 
     total = model.budget.retry_on_oom(attempt, reset=model.zero_grad)
     collective.add_up(parameter.grad for parameter in model.parameters() if parameter.grad is not None)
-    collective.add_up([total])
-    return {"loss": total}
+    return {"loss": sum(collective.merged({ranks.RANK: total}).values())}
