@@ -1,7 +1,6 @@
 """Commands beside DVC's own: `w2s <command>`, or `python -m w2s <command>`."""
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -17,24 +16,17 @@ def main() -> int:
     """Run the command named on the command line; its exit code."""
     arguments = _parser().parse_args()
     sys.path.insert(0, str(Path.cwd()))  # for stages/, which is in no package; `python -m` does so, the script not
+    if arguments.run is not _reproduce:
+        # A reader that goes, say `head`, ends these in silence.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
-        code = ends_in_one_line(lambda: arguments.run(arguments))
-        sys.stdout.flush()
-        return code
+        return ends_in_one_line(lambda: arguments.run(arguments))
     except Stopped as stop:
         print(stop, file=sys.stderr)
         return stop.code
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 128 + signal.SIGINT
-    except BrokenPipeError:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # Who read the output is gone, say `head`; what is left of it goes nowhere.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 128 + signal.SIGPIPE
-        raise
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -120,7 +120,7 @@ def differences(
     notes: Mapping[Pair, str] = MappingProxyType({}),
     bands: Mapping[Pair, Limits] = MappingProxyType({}),
 ) -> Figure:
-    """Differences of accuracies, on an axis that holds zero, the bands, and of methods all but those that squeeze it."""
+    """Differences of accuracies, on an axis that holds zero, the bands, of methods all but those that squeeze it."""
     ends = [row[end] for row in rows if row["method"] for end in ("low", "high")]
     ends = sorted([0.0, *ends, *chain(*bands.values())])
     first, _, third = quantiles(ends, method="inclusive")
