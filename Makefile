@@ -31,6 +31,8 @@ methods: $(VENV)/installed  ## every method over ten replicates; leaves its grid
 real: $(VENV)/installed  ## pretrained models on real texts, from the hub or its cache; leaves its grid in params.yaml
 	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/real.yaml
 	python -m w2s verdict
+	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/real-smollm2.yaml
+	python -m w2s verdict
 
 check: lint  ## lint, types, and every test under a second
 	python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m 'not slow'

@@ -176,6 +176,15 @@ def test_a_claim_that_turned_makes_answers_other_ones(said: Said) -> None:
     assert f"  Claims whose verdict changed: {claim['id']} in {claim['setting']}.\n" in out
 
 
+def test_a_claim_that_came_later_and_is_not_tested_changes_no_verdict(said: Said) -> None:
+    path = Path("reports/claims.json")
+    content = json.loads(path.read_text())
+    content["claims"].append(content["claims"][0] | {"id": "moons-are-round", "verdict": "not tested"})
+    path.write_text(json.dumps(content))
+    _, out, _ = said()
+    assert "Verdict: THE SAME ANSWERS" in out
+
+
 def test_within_the_interval_of_a_new_replicate(said: Said) -> None:
     """A student changes a tenth of its answers under one of three seeds: too many for the same answers."""
     old = answers.parse(Path("reports/answers.parquet").read_bytes(), "")

@@ -41,7 +41,7 @@ class Results(NamedTuple):
     """The results of one run of the pipeline: the one here, or the committed one."""
 
     answers: dict[Cell, Answered]
-    claims: dict[tuple[str, str], str]  # claim and setting → verdict
+    claims: dict[tuple[str, str], str]  # claim and setting → verdict, where it is tested
     stages: lock.Stages
     outputs: dict[str, str]  # of stages, those that were drawn, trained or predicted → md5
     params: dict[str, Any]  # dotted key → value
@@ -197,7 +197,9 @@ def parse(files: Mapping[str, bytes], environment: Mapping[str, str], revision: 
     predicted, claimed, locked, parameters = (revision + name for name in files)
     contents = list(files.values())
     try:
-        verdicts = {(row["id"], row["setting"]): row["verdict"] for row in json.loads(contents[1])["claims"]}
+        rows = json.loads(contents[1])["claims"]
+        # A claim that the grid does not test may have been unknown to the other side.
+        verdicts = {(row["id"], row["setting"]): row["verdict"] for row in rows if row["verdict"] != "not tested"}
     except (ValueError, KeyError, TypeError):
         raise UserError(f"{claimed}: not the claims that `evaluate` judged") from None
     stages = (_yaml(contents[2], locked) or {}).get("stages")
