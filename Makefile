@@ -1,7 +1,6 @@
 # Everything from a bare clone: each target makes its own .venv first.
 PYTHON ?= python3
 VENV := .venv
-# Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes up to a gigabyte.
 # The build of torch: cpu, or cuda, which is PyPI's (3 GB with CUDA's libraries on Linux, a plain one elsewhere).
 TORCH ?= $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 CPU_TORCH = $(shell grep -o '^torch==[0-9.]*' requirements-torch.lock)+cpu
@@ -12,26 +11,22 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: reproduce suite confirmation methods real check test stress lint lock
 
+# Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes up to a gigabyte.
+REPRODUCE = python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
+
 reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the committed one
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
+	$(REPRODUCE)
 	python -m w2s verdict
 
-suite: $(VENV)/installed  ## the paper's three settings; leaves its grid in params.yaml
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/suite.yaml
-	python -m w2s verdict
-
-confirmation: $(VENV)/installed  ## the suite on ten other replicates; leaves its grid in params.yaml
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/confirmation.yaml
-	python -m w2s verdict
-
-methods: $(VENV)/installed  ## every method over ten replicates; leaves its grid in params.yaml
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/methods.yaml
+# The paper's three settings, the same on ten other replicates, every method: each leaves its grid in params.yaml.
+suite confirmation methods: $(VENV)/installed
+	$(REPRODUCE) --grid grids/$@.yaml
 	python -m w2s verdict
 
 real: $(VENV)/installed  ## pretrained models on real texts, from the hub or its cache; leaves its grid in params.yaml
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/real.yaml
+	$(REPRODUCE) --grid grids/real.yaml
 	python -m w2s verdict
-	python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS)) --grid grids/real-smollm2.yaml
+	$(REPRODUCE) --grid grids/real-smollm2.yaml
 	python -m w2s verdict
 
 check: lint  ## lint, types, and every test under a second

@@ -17,7 +17,7 @@ def main() -> int:
     arguments = _parser().parse_args()
     sys.path.insert(0, str(Path.cwd()))  # for stages/, which is in no package; `python -m` does so, the script not
     if arguments.run is not _reproduce:
-        # A reader that goes, say `head`, ends these in silence.
+        # A reader that goes, say `head`, ends these in silence; a run, joined to its processes by pipes, it must not.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         return ends_in_one_line(lambda: arguments.run(arguments))

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from w2s.core.checks import load
 from w2s.core.errors import UserError
@@ -35,6 +36,16 @@ def test_a_grid_is_put_in_place_and_back_again(params: Path, name: str) -> None:
     Path("own.yaml").write_text(committed[0])
     grids.put(Path("own.yaml"))
     assert params.read_text() == before
+
+
+def test_the_confirmation_is_the_suite_over_other_seeds() -> None:
+    suite, confirmation = (
+        yaml.safe_load((ROOT / "grids" / f"{name}.yaml").read_text())["grid"] for name in ("suite", "confirmation")
+    )
+    assert not {*suite.pop("seeds")} & {*confirmation.pop("seeds")}
+    assert {*confirmation.pop("ladder")} <= {*suite.pop("ladder")}
+    assert suite.pop("reports") != confirmation.pop("reports")
+    assert suite == confirmation
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ class Head(nn.Module):
         )
         self.budget = Budget(memory.budget(size, hparams, str(folder)), memory.cached(size.hidden))
         self.to(hardware.device())
+        self.is_causal = is_causal(self.body)
 
     @property
     def trainable(self) -> int:
@@ -166,7 +167,6 @@ class ScalarHead(Head):
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
         super().__init__(without_pooler(body), hparams, rng, folder, head)
-        self.is_causal = is_causal(self.body)
         # None where the body learns.
         self.feature_cache = FeatureCache() if hparams.tune == "head" else None
 
@@ -215,7 +215,6 @@ class LanguageHead(Head):
         # A checkpoint's own configuration may sample, or punish repetition.
         body.generation_config = GenerationConfig()
         super().__init__(body, hparams, rng, folder)
-        self.is_causal = is_causal(self.body)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, positions: Tensor) -> Tensor:
         """Logits of the token after each of some positions, fp32 [batch, positions, vocabulary].
