@@ -95,7 +95,7 @@ def test_what_was_made_here_is_sent_and_not_made_again(grid: Grid) -> None:
 
 def test_workers_killed_amid_stages_cost_these_stages_only(tmp_path: Path) -> None:
     """Five times, at random: the worker, the process in its workspace, or one that this runs stages in."""
-    cells = 24
+    cells = 48  # with 24 the stages once ran out while a slow machine began its workers anew
     grid = Grid(tmp_path, cells)
     grid.let_last(0.3)
     draw = random.Random(0)
