@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PIP := python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: reproduce suite confirmation methods real check test stress lint lock
+.PHONY: reproduce suite confirmation methods easy-to-hard real check test stress lint lock
 
 # Stages at a time: JOBS=4; else one for each GPU, without any 2. Each takes up to a gigabyte.
 REPRODUCE = python -m w2s reproduce $(if $(JOBS),--jobs $(JOBS))
@@ -18,8 +18,9 @@ reproduce: $(VENV)/installed  ## rebuild every result, then compare it with the 
 	$(REPRODUCE)
 	python -m w2s verdict
 
-# The paper's three settings, the same on ten other replicates, every method: each leaves its grid in params.yaml.
-suite confirmation methods: $(VENV)/installed
+# The paper's three settings, the same on ten other replicates, every method, hard tests of easy lessons: each leaves its
+# grid in params.yaml.
+suite confirmation methods easy-to-hard: $(VENV)/installed
 	$(REPRODUCE) --grid grids/$@.yaml
 	python -m w2s verdict
 
