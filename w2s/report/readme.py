@@ -6,6 +6,7 @@ anew by `w2s readme`. Each view is one function from a report's folder, or sever
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -121,11 +122,30 @@ def claims(*folders: Path) -> list[str]:
     return _table(headings, [line for claim, line in lines.items() if claim in tested or not several])
 
 
+def confirmation(first: Path, second: Path) -> list[str]:
+    """What either of two reports of the same grid settles, claims and then comparisons, and how often they agree."""
+    lines = []
+    said = []
+    for kind, findings in {"claims": _tested_claims, "comparisons with naive finetuning": _comparisons}.items():
+        before, after = findings(first), findings(second)
+        alike = [key for key in before if before[key].effect * after[key].effect > 0]
+        once = [key for key in before if before[key].settled]
+        again = [key for key in once if after[key].settled and key in alike]
+        more = [key for key in before if after[key].settled and key not in once]
+        lines += [[*key, before[key].shown, after[key].shown] for key in before if key in {*once, *more}]
+        said.append(
+            f"Of {len(before)} {kind}, {first} settles {len(once)}; {second} settles {len(again)} of these likewise "
+            f"and {len(more)} others. {len(alike)} of the {len(before)} effects have the same sign in both."
+        )
+    return [*_table(["claim, or method against naive", "where", str(first), str(second)], lines), "", *said]
+
+
 VIEWS: dict[str, Callable[..., list[str]]] = {
     "pairs": pairs,
     "controls": controls,
     "differences": differences,
     "claims": claims,
+    "confirmation": confirmation,
 }
 
 
@@ -145,13 +165,41 @@ def _one(table: Table, **wanted: str) -> Row:
     return row
 
 
+@dataclass(frozen=True)
+class _Finding:
+    effect: float
+    settled: bool
+    shown: str
+
+
+def _tested_claims(reports: Path) -> dict[tuple[str, str], _Finding]:
+    """By claim and setting."""
+    found = {}
+    for row in read_json(reports / "claims.json")["claims"]:
+        if row["verdict"] in SIGNS:
+            key = row["claim"].removesuffix("."), row["setting"] or "all together"
+            found[key] = _Finding(row["effect"], row["verdict"] != "undecided", _verdict(row))
+    return found
+
+
+def _comparisons(reports: Path) -> dict[tuple[str, str], _Finding]:
+    """By method and pair."""
+    found = {}
+    for row in Table(reports / "plots/comparison.csv"):
+        if row["method"]:
+            key = row["method"], f"{row['task']}, {row['weak']} → {row['strong']}"
+            settled = row["significant"] == 1
+            shown = _effect(row, "difference")
+            found[key] = _Finding(row["difference"], settled, shown if settled else f"{shown}, not clear")
+    return found
+
+
 def _interval(row: Row, digits: int = 1) -> str:
     return interval(Estimate(row["value"], row["low"], row["high"], row["reason"]), digits)
 
 
 def _points(row: Row) -> str:
-    difference, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("difference", "low", "high"))
-    return f"{row['method']} {difference} [{low}, {high}]"
+    return f"{row['method']} {_effect(row, 'difference')}"
 
 
 def _verdicts(verdicts: dict[str, Row], settings: list[str]) -> list[str]:
@@ -167,8 +215,13 @@ def _verdict(row: Row | None) -> str:
         return "–"
     if row["verdict"] not in SIGNS:
         return str(row["verdict"])
-    effect, low, high = (signed(f"{100 * row[key]:+.1f}") for key in ("effect", "low", "high"))
-    return f"{SIGNS[row['verdict']]} {row['verdict']} {effect} [{low}, {high}]"
+    return f"{SIGNS[row['verdict']]} {row['verdict']} {_effect(row, 'effect')}"
+
+
+def _effect(row: Row, column: str) -> str:
+    """An effect with its interval, in points."""
+    effect, low, high = (signed(f"{100 * row[key]:+.1f}") for key in (column, "low", "high"))
+    return f"{effect} [{low}, {high}]"
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> list[str]:
