@@ -151,9 +151,10 @@ class Pipeline:
         return self.bits()
 
     def bits(self) -> dict[str, str]:
-        """The lock and every output."""
-        paths = [self.path / "dvc.lock", self.path / "last", *sorted((self.path / "runs").iterdir())]
-        return {path.name: path.read_text() for path in paths}
+        """The lock and every output that it names: a DVC that was killed may leave a temporary file beside them."""
+        lock = (self.path / "dvc.lock").read_text()
+        outputs = [out["path"] for stage in yaml.safe_load(lock)["stages"].values() for out in stage["outs"]]
+        return {"dvc.lock": lock} | {out: (self.path / out).read_text() for out in outputs}
 
     def wipe(self) -> None:
         """As before the first run."""
