@@ -1,5 +1,6 @@
 """Tiny checkpoints of three architectures, as a stage or the hub would leave them on disk."""
 
+import gc
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -30,8 +31,18 @@ settings.load_profile("w2s")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the micro grid go first: they take longest. Each file's tests are run by one worker."""
-    items.sort(key=lambda item: "reproduced" not in getattr(item, "fixturenames", ()))
+    """Those of the micro grid go first, then other slow ones, so that no worker is left alone with a long file."""
+    items.sort(key=lambda item: ("reproduced" not in getattr(item, "fixturenames", ()), not is_slow(item)))
+
+
+def is_slow(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None
+
+
+def pytest_collection_finish() -> None:
+    """Let collections of garbage pass over what torch and transformers left, a third of a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 WORDS = ["good", "bad", "fine", "poor", "the", "a", "food", "room", "was", "is", "not", "and", "yes", "no"]
