@@ -39,3 +39,15 @@ def test_the_environment_names_no_machine_and_no_place() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+\S*", found["torch"])
     assert platform.node() not in found.values()
     assert not any(str(Path.home()) in value or str(ROOT) in value for value in found.values())
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [("sse4_1 avx avx2", "AVX2"), ("avx2 avx512f", "AVX-512"), ("avx2 avx512f avx512_bf16", "AVX-512 with bf16")],
+)
+def test_instructions_that_decide_results_are_named(
+    flags: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags : fpu {flags}\n")
+    monkeypatch.setattr("w2s.report.environment.CPUINFO", tmp_path / "cpuinfo")
+    assert environment()["instruction set"] == told

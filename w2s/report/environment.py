@@ -21,6 +21,7 @@ PACKAGES = (
     "matplotlib",
 )
 INSTRUCTIONS = {"amx_tile": "AMX", "avx512f": "AVX-512", "avx2": "AVX2", "avx": "AVX", "sse4_1": "SSE4.1"}
+BF16 = {"avx512_bf16", "amx_bf16"}  # units by which `precision: auto` is bf16 on a CPU
 
 
 def environment() -> dict[str, str]:
@@ -64,9 +65,10 @@ def _processor() -> str:
 
 
 def _instructions() -> str:
-    """The widest instructions of the processor that numerical libraries have kernels for."""
-    flags = _cpuinfo("flags").split()
-    return next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine() or "unknown")
+    """The widest instructions of the processor that numerical libraries have kernels for, and whether it has bf16."""
+    flags = set(_cpuinfo("flags").split())
+    widest = next((name for flag, name in INSTRUCTIONS.items() if flag in flags), platform.machine() or "unknown")
+    return f"{widest} with bf16" if flags & BF16 else widest
 
 
 def _arithmetic() -> str:
