@@ -32,11 +32,11 @@ settings.load_profile("w2s")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those of the micro grid go first, then other slow ones, so that no worker is left alone with a long file."""
-    items.sort(key=lambda item: ("reproduced" not in getattr(item, "fixturenames", ()), not is_slow(item)))
 
+    def place(item: pytest.Item) -> tuple[bool, bool]:
+        return "reproduced" not in getattr(item, "fixturenames", ()), item.get_closest_marker("slow") is None
 
-def is_slow(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None
+    items.sort(key=place)
 
 
 def pytest_collection_finish() -> None:

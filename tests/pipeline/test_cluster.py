@@ -94,14 +94,14 @@ def test_what_was_made_here_is_sent_and_not_made_again(grid: Grid) -> None:
 
 
 def test_workers_killed_amid_stages_cost_these_stages_only(tmp_path: Path) -> None:
-    """At random: the worker, the process in its workspace, and one that this runs stages in."""
-    cells = 32
+    """Five times, at random: the worker, the process in its workspace, or one that this runs stages in."""
+    cells = 48  # with 24 the stages once ran out while a slow machine began its workers anew
     grid = Grid(tmp_path, cells)
     grid.let_last(0.3)
     draw = random.Random(0)
     process = grid.start_on("local:2")
     kinds = ["--multiprocessing-fork", "w2s.pipeline.bench", "forkserver"]
-    for name in kinds:
+    for name in (kinds * 2)[:5]:
         before = grid.ran().total()
 
         def both_go_on(before: int = before) -> bool:
@@ -118,7 +118,7 @@ def test_workers_killed_amid_stages_cost_these_stages_only(tmp_path: Path) -> No
     assert process.returncode == 0, said
     assert every(cells) <= grid.ran()
     # With a worker's process ends whatever it has begun.
-    assert grid.ran().total() <= every(cells).total() + len(kinds)
+    assert grid.ran().total() <= every(cells).total() + 5
     assert len(grid.lock()["stages"]) == every(cells).total()
 
 

@@ -1,4 +1,4 @@
-"""Real architectures on a data set of the paper, by lists in params.yaml alone: offline, from a cache filled before."""
+"""Real architectures on the paper's data sets, by lists in params.yaml alone: offline, from a cache filled before."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ from w2s.core import checks
 # Each of these runs for seconds.
 pytestmark = pytest.mark.slow
 
-TASKS = ["sciq"]
+TASKS = ["sciq", "boolq"]
 NOT_SIMULATED: dict[str, list[str]] = {"of": [], "weak": [], "methods": []}
 NOTHING = {"tasks": [], "weak": [], "strong": [], "methods": [], "ceilings": [], "simulated": NOT_SIMULATED}
 MODELS = {"gpt2": {}, "qwen3": {"tune": "head"}, "bert": {}, "llama": {"tune": "lora", "keep": "full"}}
@@ -22,7 +22,7 @@ MODELS = {"gpt2": {}, "qwen3": {"tune": "head"}, "bert": {}, "llama": {"tune": "
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """The grid of a data set, four architectures and three ways to tune, reproduced."""
+    """The grid of two data sets, four architectures and three ways to tune, reproduced."""
     cache = tmp_path_factory.mktemp("cache")
     place = {"HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache / "home")}
     workspace = checkout(tmp_path_factory.mktemp("laboratory"), **place)
@@ -90,7 +90,7 @@ def test_what_is_kept_of_each_way_to_tune(laboratory: Workspace) -> None:
         kept.setdefault(path.parent.relative_to(laboratory.path / "models").as_posix(), set()).add(path.name)
     assert kept["supervisor/sciq/gpt2/0"] == {"model.safetensors", "head.safetensors"}  # labels are made by it
     assert kept["supervisor/sciq/qwen3/0"] == {"tuned.safetensors"}
-    assert kept["student/sciq/gpt2/llama/naive/0"] >= {"tuned.safetensors", "model.safetensors"}
+    assert kept["student/boolq/gpt2/llama/naive/0"] >= {"tuned.safetensors", "model.safetensors"}
     assert not any("bert" in folder for folder in kept)
     run = json.loads((laboratory.path / "runs/supervisor/sciq/qwen3/0/run.json").read_text())
     assert run["trainable"] == 33  # the head of a model 32 wide

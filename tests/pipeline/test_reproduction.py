@@ -58,12 +58,22 @@ def test_a_bare_clone_gets_the_same_bits(workspace: Workspace) -> None:
 
 
 def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
-    """Plain `dvc repro` gives the bits of `w2s reproduce`: each kind of work, in a process of its own."""
+    """Plain `dvc repro` gives the bits of `w2s reproduce`: a stage of each kind, and of each setting."""
     before = (workspace.path / "dvc.lock").read_text()
     stages = [
+        "code",
+        "check",
         "prepare-classification@reviews-0",
+        "base@xs-0",
         "supervise-generation@endgames-chess-xs-0",
+        "label-classification@reviews-xs-0",
+        "gather-classification@reviews-xs-0",
+        "simulate-classification@reviews-random-errors-0",
+        "ceiling-classification@reviews-m-naive-0",
+        "control-classification@reviews-m-0",
+        "student-classification@reviews-xs-m-confidence-0",
         "student-preference@preferences-xs-m-generative-0",
+        "student-generation@endgames-chess-xs-chess-m-bootstrap-0",
         "evaluate",
         "plot",
     ]
@@ -73,10 +83,10 @@ def test_a_forced_rerun_leaves_the_lock_as_it_is(workspace: Workspace) -> None:
 
 
 def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> None:
-    def made() -> dict[str, int]:
-        """When each run was made, by its folder."""
-        runs = workspace.path / "runs"
-        return {str(path.parent.relative_to(runs)): path.stat().st_mtime_ns for path in runs.rglob("run.json")}
+    def made() -> set[tuple[str, int]]:
+        """Every file that a stage made, and when."""
+        files = [path for name in ("data", "models", "runs") for path in (workspace.path / name).rglob("*")]
+        return {(str(path.relative_to(workspace.path)), path.stat().st_mtime_ns) for path in files if path.is_file()}
 
     before = made()
     losses = workspace.path / "w2s/methods/losses"
@@ -86,10 +96,10 @@ def test_another_loss_or_rung_makes_no_student_anew(workspace: Workspace) -> Non
     workspace.set("grid.ladder", ["xs", "s", "m", "chess-xs", "chess-s", "chess-m"])
     workspace.set("models.s.steps", 20)
     workspace.run("python", "-m", "w2s", "reproduce", "--jobs", "2")
-    after = made()
-    assert after.keys() - before.keys() == {"student/reviews/xs/m/brier/0"}
-    assert before.items() <= after.items()
-    assert (workspace.path / "models/base/0/s/model.safetensors").exists()
+    anew = {name for name, _ in made() - before if not name.startswith(("models/method/", "data/checked"))}
+    student, rung = "runs/student/reviews/xs/m/brier/0/", "models/base/0/s/"
+    assert {f"{student}predictions.parquet", f"{rung}model.safetensors"} <= anew
+    assert [name for name in anew if not name.startswith((student, rung))] == []
     assert workspace.stages_run(workspace.run("dvc", "repro")) == set()
 
 
@@ -154,14 +164,17 @@ def test_a_fault_of_params_is_told_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_bad_grid_stops_before_anything_runs(workspace: Workspace) -> None:
-    workspace.set("grid.seeds", [])
-    assert workspace.stages_run(workspace.run("dvc", "repro", fails=True)) <= {"code", "check"}
+@pytest.mark.parametrize(
+    ("key", "value"), [("grid.seeds", []), ("methods.confidence.loss.alpha_max", 1.5)], ids=["grid", "method"]
+)
+def test_a_fault_of_params_stops_before_anything_runs(workspace: Workspace, key: str, value: object) -> None:
+    workspace.set(key, value)
+    output = workspace.run("dvc", "repro", fails=True)
+    assert "Traceback" not in output
+    assert workspace.stages_run(output) <= {"code", "check"}
 
 
-def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(workspace: Workspace) -> None:
     huge = {
         "family": "hub",
         "repository": "o/n",
@@ -175,11 +188,11 @@ def test_a_model_too_large_for_the_machine_stops_before_anything_is_fetched(
         "grid.classification.strong": ["m", "huge"],
     }.items():
         workspace.set(key, value)
-    monkeypatch.chdir(workspace.path)
-    with pytest.raises(UserError) as error:
-        check.main()
-    assert str(error.value).startswith("params.yaml: models.huge: too large for this machine: tune: lora takes ")
-    assert str(error.value).endswith("; try gradient_checkpointing: true, a shorter context or a smaller model")
+    output = workspace.run("dvc", "repro", fails=True)
+    (error,) = (line for line in output.splitlines() if line.startswith("error: "))
+    assert error.startswith("error: params.yaml: models.huge: too large for this machine: tune: lora takes ")
+    assert error.endswith("; try gradient_checkpointing: true, a shorter context or a smaller model")
+    assert workspace.stages_run(output) == {"code", "check"}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import product
 from pathlib import Path
 
 import pytest
@@ -65,14 +64,12 @@ def stops(method: str) -> list[int]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("setting", "method"),
-    [*product(["classification"], kills.METHODS), *product(["generation"], ["naive", "path", "texts"])],
-    indirect=["setting"],
-)
+@pytest.mark.parametrize("method", kills.METHODS)
 def test_a_stopped_stage_ends_with_the_same_bits(
     setting: str, method: str, stopped: Callable[[str, int], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    if setting == "generation" and method in kills.NOT_IN_WORDS:
+        pytest.skip("means nothing there")
     expected = train(method)
     assert not state.FOLDER.exists() or not list(state.FOLDER.iterdir())
     for saves in stops(method):
